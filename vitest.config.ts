@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    coverage: {
+      provider: 'v8',
+      include: ['agent/**/*.ts', 'state/**/*.ts', 'protocol/base/**/*.ts'],
+      reporter: ['text-summary'],
+      thresholds: { branches: 95 },
+    },
+  },
+});
