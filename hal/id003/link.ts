@@ -1,0 +1,233 @@
+/** One command outstanding on an ID-003 line: writes it, waits for the answer, gives up in time. */
+import assert from 'node:assert/strict';
+import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { Port, Unsubscribe } from '../port.ts';
+import { type CommandName, commands, hexCode, replies } from './commands.ts';
+import {
+  encodeFrame,
+  ID003_LINE,
+  type Id003Frame,
+  Id003Framer,
+  type Id003WireEvent,
+} from './wire.ts';
+
+/** Commands that may wait their turn: the poll and a few of the driver's; more is a bug. */
+const WAITING_MAX = 8;
+/** A gap inside a frame after which it is none; adapters collect bytes for up to 16 ms. */
+const INTER_BYTE_MS = 50;
+/** How often something is asked that moves nothing. */
+const QUERY_ATTEMPTS = 3;
+
+type MovingCommand = {
+  [Name in CommandName]: (typeof commands)[Name]['moves'] extends true ? Name : never;
+}[CommandName];
+
+/** What a link needs. */
+export interface Id003LinkOptions {
+  readonly port: Port;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly replyTimeoutMs: number;
+  /** The port is gone; everything that waited has been answered `undefined` before. */
+  readonly onLost: (reason: string) => void;
+}
+
+/** One command and how to know its answer. */
+export interface Id003Request {
+  readonly command: CommandName;
+  readonly data?: readonly number[];
+  /** Whether a frame is the answer; frames that are not are late or doubled, and are dropped. */
+  readonly accepts: (frame: Id003Frame) => boolean;
+  /** Called just before the first byte leaves; `false` keeps the command back. */
+  readonly beforeSend?: () => boolean;
+}
+
+/** `unsent`: it was not wanted any more, or the port was gone. `silent`: nothing came back. */
+export type Id003Reply = Id003Frame | 'silent' | 'unsent';
+
+interface Waiting {
+  readonly request: Id003Request;
+  readonly settle: (reply: Id003Reply) => void;
+}
+
+/**
+ * Serialises commands. It never sends anything twice: who may repeat a question does so himself.
+ * ID-003 has no sequence numbers, so a late answer is only told from a timely one by its code.
+ */
+export class Id003Link {
+  readonly #options: Id003LinkOptions;
+  readonly #framer = new Id003Framer();
+  readonly #unsubscribe: Unsubscribe;
+  readonly #waiting: Waiting[] = [];
+  #current: Waiting | undefined;
+  #cancelTimeout: CancelTimer = () => undefined;
+  #cancelGap: CancelTimer = () => undefined;
+  #isOpen: boolean = false;
+  #isClosed: boolean = false;
+
+  constructor(options: Id003LinkOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.port.subscribe((event) => {
+      if (event.kind === 'data') this.#onData(event.bytes);
+      else this.#onLost(event.reason);
+    });
+  }
+
+  /**
+   * Opens the port, also again after a loss.
+   * @throws DeviceError `notFound`, `locked`, `canceled`
+   */
+  async open(): Promise<void> {
+    await this.#options.port.open(ID003_LINE);
+    if (this.#isClosed) {
+      await this.#options.port.close();
+      throw new DeviceError('canceled', 'closed while the port was opened');
+    }
+    this.#framer.reset();
+    this.#isOpen = true;
+  }
+
+  /** Lets go of the port, to open it again: an adapter that has hung itself up may come back. */
+  async drop(): Promise<void> {
+    this.#isOpen = false;
+    this.#abandon();
+    await this.#options.port.close();
+  }
+
+  /** Sends one command once, after those before it, and waits for its answer. */
+  exchange(request: Id003Request): Promise<Id003Reply> {
+    assert(this.#waiting.length < WAITING_MAX, 'too many ID-003 commands wait');
+    return new Promise((resolve) => {
+      this.#waiting.push({ request, settle: resolve });
+      this.#next();
+    });
+  }
+
+  /**
+   * Asks or sets something, at most three times: nothing moves by it.
+   * `refused`: the device does not know the command.
+   */
+  async ask(
+    command: Exclude<CommandName, MovingCommand>,
+    data: readonly number[] = [],
+    fits: (frame: Id003Frame) => boolean = () => true,
+  ): Promise<Id003Frame | 'silent' | 'refused'> {
+    const { code, reply } = commands[command];
+    for (let attempt = 0; attempt < QUERY_ATTEMPTS; attempt++) {
+      const answer = await this.exchange({
+        command,
+        data,
+        accepts: (frame) =>
+          isRefusal(frame) ||
+          (reply === 'status' || frame.code === code
+            ? (reply !== 'echo' || sameBytes(frame.data, data)) && fits(frame)
+            : false),
+      });
+      if (answer === 'unsent') return 'silent';
+      if (answer === 'silent' || answer.code === replies.communicationError) continue;
+      return answer.code === replies.invalidCommand ? 'refused' : answer;
+    }
+    return 'silent';
+  }
+
+  /** Answers everything that waits and closes the port for good. */
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    this.#isClosed = true;
+    await this.drop();
+  }
+
+  #next(): void {
+    while (!this.#current) {
+      const next = this.#waiting.shift();
+      if (!next) return;
+      const { request } = next;
+      if (!this.#isOpen || request.beforeSend?.() === false) {
+        next.settle('unsent');
+        continue;
+      }
+      this.#send(next);
+    }
+  }
+
+  #send(next: Waiting): void {
+    const { command, data } = next.request;
+    const definition = commands[command];
+    // Nothing is owed to us now: an unfinished frame is noise and must not swallow the answer.
+    this.#framer.reset();
+    this.#options.port.write(encodeFrame(definition.code, data));
+    if (definition.reply === 'none') {
+      next.settle('silent');
+      return;
+    }
+    this.#current = next;
+    this.#cancelTimeout = this.#options.clock.after(this.#options.replyTimeoutMs, () => {
+      const rest = this.#framer.reset();
+      this.#options.log.debug({ command, unfinished: toHex(rest) }, 'id003 no answer');
+      this.#answer('silent');
+    });
+  }
+
+  #answer(reply: Id003Reply): void {
+    this.#cancelTimeout();
+    const current = this.#current;
+    this.#current = undefined;
+    current?.settle(reply);
+    // One turn later, so that whoever waited has heard the answer first: what the device says now
+    // may keep the next command back (a note that is already on its way out is not stacked).
+    queueMicrotask(() => this.#next());
+  }
+
+  #onData(bytes: Uint8Array): void {
+    this.#onWireEvents(this.#framer.push(bytes));
+    this.#cancelGap();
+    if (!this.#framer.isWaiting) return;
+    const flush = () => this.#onWireEvents(this.#framer.flush());
+    this.#cancelGap = this.#options.clock.after(INTER_BYTE_MS, flush);
+  }
+
+  #onWireEvents(events: readonly Id003WireEvent[]): void {
+    for (const event of events) {
+      if (event.kind === 'discarded') {
+        this.#options.log.debug({ bytes: toHex(event.bytes) }, 'id003 bytes discarded');
+      } else if (this.#current?.request.accepts(event.frame)) {
+        this.#answer(event.frame);
+      } else {
+        const code = hexCode(event.frame.code);
+        this.#options.log.debug({ code, data: toHex(event.frame.data) }, 'id003 stray frame');
+      }
+    }
+  }
+
+  #onLost(reason: string): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#abandon();
+    this.#options.onLost(reason);
+  }
+
+  #abandon(): void {
+    this.#cancelTimeout();
+    this.#cancelGap();
+    this.#framer.reset();
+    const current = this.#current;
+    this.#current = undefined;
+    current?.settle('silent');
+    for (const { settle } of this.#waiting.splice(0)) settle('unsent');
+  }
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** Whether the device says that it did not understand; it then has done nothing. */
+export function isRefusal(frame: Id003Frame): boolean {
+  return frame.code === replies.communicationError || frame.code === replies.invalidCommand;
+}
+
+function sameBytes(one: Uint8Array, other: readonly number[]): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}

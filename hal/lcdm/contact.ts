@@ -1,0 +1,187 @@
+/** Keeps in touch with one LCDM unit: identifies it, asks for STATUS, notices its absence. */
+import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { LineSettings, Port } from '../port.ts';
+import { decodeSequence, decodeStatus, type LcdmStatus } from './commands.ts';
+import { LcdmLink, type LcdmTimings } from './link.ts';
+import { type LcdmModel, LONG_STATUS_BODY_BYTES } from './models.ts';
+
+/** How often a lost port is tried, or a silent unit asked. */
+const RECONNECT_MS = 500;
+
+/** What keeping in touch needs. */
+export interface LcdmContactOptions {
+  readonly port: Port;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly model: LcdmModel;
+  readonly line: LineSettings;
+  readonly timings: LcdmTimings;
+  /** Between two STATUS of an idle unit. */
+  readonly pollMs: number;
+  /** The unit has been found, or found again. */
+  readonly onFound: () => void;
+  readonly onStatus: (status: LcdmStatus) => void;
+  /** It is out of touch; what was under way ends by itself. */
+  readonly onAway: (reason: string) => void;
+  /** Another unit has come in its place. */
+  readonly onOther: (error: DeviceError) => void;
+}
+
+/** One unit, from `open` until `close`; made anew for the next time. */
+export class LcdmContact {
+  readonly link: LcdmLink;
+  readonly #options: LcdmContactOptions;
+  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  #wake: () => void = () => undefined;
+
+  constructor(options: LcdmContactOptions) {
+    this.#options = options;
+    const { port, clock, log, line, timings } = options;
+    const onLost = (reason: string) => this.#goAway('lost', reason);
+    this.link = new LcdmLink({ port, clock, log, line, timings, onLost });
+  }
+
+  /** It answers, and was identified since it was last away. */
+  get isOnline(): boolean {
+    return this.#state === 'online';
+  }
+
+  /**
+   * Opens the port, identifies the unit and keeps in touch from then on.
+   * @throws DeviceError as `Port.open` does, `timeOut` and `unsupportedCommand`; it is then closed.
+   */
+  async open(): Promise<void> {
+    try {
+      await this.link.open();
+      this.#state = 'silent';
+      await this.#identify();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    void this.#serve();
+  }
+
+  /** Ends it; everything that waits is answered. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    this.#wake();
+    await this.link.close();
+  }
+
+  /** STATUS now; undefined when the unit is out of touch. */
+  async status(): Promise<LcdmStatus | undefined> {
+    return (await this.askStatus()).status;
+  }
+
+  /** STATUS, and whether that exchange came to its proper end. */
+  async askStatus(): Promise<{
+    readonly status: LcdmStatus | undefined;
+    readonly isEnded: boolean;
+  }> {
+    const none = { status: undefined, isEnded: false };
+    if (!this.isOnline) return none;
+    const reply = await this.link.ask('status');
+    if (!this.isOnline) return none;
+    const status = reply.kind === 'answered' ? decodeStatus(reply.frame.body) : undefined;
+    if (status) this.#options.onStatus(status);
+    else this.#goAway('silent', 'the dispenser does not answer');
+    return { status, isEnded: reply.kind === 'answered' && reply.isEnded };
+  }
+
+  async #serve(): Promise<void> {
+    await this.#pause(this.#options.pollMs);
+    while (this.#state !== 'closed') {
+      if (this.#state === 'lost') await this.#reopen();
+      else if (this.#state === 'silent') await this.#identifyAgain();
+      else await this.status();
+      await this.#pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
+    }
+  }
+
+  /**
+   * STATUS is a question on every unit with this ID, and its response tells the forms apart; only
+   * then is anything asked that another unit does not have. Nothing that is sent here moves a note.
+   */
+  async #identify(): Promise<void> {
+    const { model, port } = this.#options;
+    const reply = await this.link.ask('status');
+    if (reply.kind === 'oldFamily') {
+      throw this.#other('an LCDM-1000 or LCDM-2000 (ID 50) has answered');
+    }
+    if (reply.kind !== 'answered') {
+      throw new DeviceError(
+        'timeOut',
+        `no LCDM-4000 answers on ${port.path}; parity may differ (${reply.evidence})`,
+        { recording: port.recording() },
+      );
+    }
+    const { body } = reply.frame;
+    const status = decodeStatus(body);
+    if (!status) throw this.#other('its status cannot be read');
+    if (!model.statusBodySizes.includes(body.length)) {
+      const form = body.length === LONG_STATUS_BODY_BYTES ? 'lcdm-4000-lamassu' : 'another model';
+      throw this.#other(`its status is that of ${form}`);
+    }
+    if (model.sequenceNumber) {
+      const sequence = await this.link.ask('getSequence');
+      if (sequence.kind !== 'answered' || decodeSequence(sequence.frame) === undefined) {
+        throw this.#other('it has no sequence number');
+      }
+    }
+    // The port may have been lost or closed just when the last answer had come.
+    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    this.#state = 'online';
+    this.#options.onFound();
+    this.#options.onStatus(status);
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      await this.link.open();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      this.#options.log.debug({ reason: error.message }, 'lcdm port is still away');
+      return;
+    }
+    if (this.#state === 'lost') this.#state = 'silent';
+    await this.#identifyAgain();
+  }
+
+  async #identifyAgain(): Promise<void> {
+    try {
+      await this.#identify();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      this.#options.log.debug({ reason: error.message }, 'lcdm dispenser is not back yet');
+      if (error.code === 'unsupportedCommand') this.#options.onOther(error);
+    }
+  }
+
+  #other(why: string): DeviceError {
+    const { model, port } = this.#options;
+    return new DeviceError('unsupportedCommand', `not an ${model.name} on ${port.path}: ${why}`, {
+      recording: port.recording(),
+    });
+  }
+
+  #goAway(state: 'silent' | 'lost', reason: string): void {
+    if (this.#state === 'closed') return;
+    const wasOnline = this.isOnline;
+    this.#state = state;
+    if (wasOnline) {
+      this.#options.log.warn({ reason }, 'lcdm out of touch');
+      this.#options.onAway(reason);
+    }
+    this.#wake();
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    if (this.#state === 'closed') return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await withDeadline(this.#options.clock, delayMs, promise);
+  }
+}

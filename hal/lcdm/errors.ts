@@ -1,0 +1,101 @@
+/**
+ * The device's error words. A code is what it says less 20 hex.
+ * Source: the list of the Puloon document as public Python and C# drivers give it; 29 is in one C#
+ * driver only; 51 and 58 are reported from Lamassu's machines (lamassu-machine PR 116 and PR 130).
+ */
+import type { DispenseError } from '../cash-dispenser.ts';
+
+/** What an error means for notes and for service. */
+export interface LcdmError {
+  readonly text: string;
+  /** The counts hold in spite of it: what was asked and not counted has not left the machine. */
+  readonly countsTrusted: boolean;
+  /**
+   * What ends it: `nothing` needs doing for the next command, `initialise` tries PURGE and RESET,
+   * `person` must open the machine.
+   */
+  readonly cure: 'nothing' | 'initialise' | 'person';
+}
+
+/** No error. */
+export const NO_ERROR = 0x00;
+const BAD_COMMAND = 0x30;
+const BAD_PARAMETER = 0x31;
+
+const trusted = (cure: LcdmError['cure'], text: string): LcdmError => ({
+  text,
+  countsTrusted: true,
+  cure,
+});
+const doubtful = (cure: LcdmError['cure'], text: string): LcdmError => ({
+  text,
+  countsTrusted: false,
+  cure,
+});
+
+/**
+ * The errors by code. Counts are trusted where the mechanism has stopped before the eject sensor or
+ * has not begun. From there to the exit a note may be in the customer's hand and not in the count.
+ */
+export const lcdmErrors: Readonly<Record<number, LcdmError>> = {
+  1: trusted('nothing', 'a note could not be picked up'),
+  2: trusted('initialise', 'jam between the check sensor and the diverter'),
+  3: trusted('initialise', 'jam between the diverter and the eject sensor'),
+  4: doubtful('initialise', 'jam between the eject sensor and the exit'),
+  5: doubtful('initialise', 'a note stays in the exit'),
+  6: doubtful('initialise', 'a note that was suspect has been ejected'),
+  7: doubtful('initialise', 'count mismatch at the eject sensor'),
+  8: doubtful('initialise', 'a note that should be rejected has passed the eject sensor'),
+  9: doubtful('initialise', 'a note too long at the eject sensor'),
+  10: doubtful('initialise', 'a note too long at the exit sensor'),
+  11: trusted('initialise', 'notes on the path before the start'),
+  12: trusted('nothing', 'too many notes in one command'),
+  13: trusted('nothing', 'too many notes rejected in one command'),
+  14: doubtful('person', 'purge ended abnormally'),
+  32: trusted('person', 'sensor trouble or foreign matter before the start'),
+  33: trusted('person', 'sensor trouble or foreign matter before the start'),
+  34: trusted('person', 'solenoid trouble before the start'),
+  35: trusted('person', 'motor or slit sensor trouble before the start'),
+  36: trusted('nothing', 'no cassette in a bay that was asked for notes'),
+  37: trusted('nothing', 'a bay that was asked for notes is near its end'),
+  38: trusted('person', 'no reject tray'),
+  41: doubtful('initialise', 'more notes dispensed than were asked for'),
+  [BAD_COMMAND]: trusted('nothing', 'command not known'),
+  [BAD_PARAMETER]: trusted('nothing', 'parameter not known'),
+  50: doubtful('person', 'program not verified'),
+  51: doubtful('person', 'program could not be written'),
+  52: doubtful('person', 'program verification failed'),
+  53: doubtful('person', 'settings memory could not be written'),
+  54: doubtful('person', 'settings memory has a wrong checksum'),
+  64: doubtful('initialise', 'a note of the first bay came while another was asked'),
+  65: doubtful('initialise', 'a note of the second bay came while another was asked'),
+  66: doubtful('initialise', 'a note of the third bay came while another was asked'),
+  67: doubtful('initialise', 'a note of the fourth bay came while another was asked'),
+  81: trusted('nothing', 'pick-up error of another firmware'),
+  88: trusted('nothing', 'nothing dispensed, of another firmware'),
+};
+
+/** What is assumed of a code that is in no list: another firmware's table. */
+const UNKNOWN: LcdmError = doubtful('initialise', 'an error that is in no list');
+
+/** The meaning of a code. */
+export function lcdmError(code: number): LcdmError {
+  return lcdmErrors[code] ?? UNKNOWN;
+}
+
+/** The code as people read it in the manual: two hex digits. */
+export function errorWord(code: number): string {
+  return code.toString(16).toUpperCase().padStart(2, '0');
+}
+
+/** An error as the service says it; undefined for none. */
+export function dispenseError(code: number): DispenseError | undefined {
+  if (code === NO_ERROR) return undefined;
+  const { text, countsTrusted } = lcdmError(code);
+  return { code: errorWord(code), text, countsTrusted };
+}
+
+/** The device says that it did not understand the command, and so did nothing. */
+export function isRefusal(code: number): boolean {
+  return code === BAD_COMMAND || code === BAD_PARAMETER;
+}

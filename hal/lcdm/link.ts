@@ -1,0 +1,340 @@
+/**
+ * One exchange at a time on an LCDM line: command, ACK, response, ACK, EOT. Questions are asked up
+ * to three times; what moves notes is sent once, and then only listened for.
+ * Source: cash-hardware.md 7.1.
+ */
+import type { Clock } from '#protocol/base/clock.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { LineSettings, Port, Unsubscribe } from '../port.ts';
+import { type CommandName, commands } from './commands.ts';
+import { Inbox } from './inbox.ts';
+import { controls, encodeFrame, FRAME_BYTES, type LcdmFrame } from './wire.ts';
+
+/** How long each step may take, in milliseconds. */
+export interface LcdmTimings {
+  /**
+   * ACK comes within 550 ms of the command's last byte; the longest command takes 22 ms on the
+   * line, and a USB adapter holds bytes back for up to 16 ms on each side.
+   */
+  readonly acknowledgeMs: number;
+  /** The response to a question; the document allows 60 s for any, questions need no motor. */
+  readonly answerMs: number;
+  /** The response to what moves notes. Source: 60 s by the document. */
+  readonly moveMs: number;
+  /** EOT after our ACK; the exchange is over without it too. */
+  readonly endMs: number;
+  /** Silence that ends a frame cut short: bytes follow each other at 1 ms. */
+  readonly quietMs: number;
+  /** A unit that does not answer RESET needs 2 s. Source: the document, by the Python driver. */
+  readonly resetMs: number;
+  /** A unit that does answer it answers again when its motors have stopped. */
+  readonly resetAnsweredMs: number;
+}
+
+/** The usual times. */
+export const LCDM_TIMINGS: LcdmTimings = {
+  acknowledgeMs: 650,
+  answerMs: 5000,
+  moveMs: 60_000,
+  endMs: 700,
+  quietMs: 150,
+  resetMs: 2000,
+  resetAnsweredMs: 10_000,
+};
+
+/** "Up to 3 tries each way". Source: cash-hardware.md 7.1. */
+const TRIES = 3;
+/** Exchanges that may wait their turn: the status poll and a few of the driver's; more is a bug. */
+const WAITING_MAX = 8;
+
+/** How an exchange ended. `evidence` is what went over the line, for the journal. */
+export type LcdmReply =
+  | {
+      readonly kind: 'answered';
+      readonly frame: LcdmFrame;
+      /** ACK came before the response. */
+      readonly isAcknowledged: boolean;
+      /** EOT came: the device has nothing left to say of it. */
+      readonly isEnded: boolean;
+      readonly evidence: string;
+    }
+  /** NAK, and nothing but NAK: the device could not read the command. */
+  | { readonly kind: 'refused'; readonly evidence: string }
+  /** The command has not left. */
+  | { readonly kind: 'unsent'; readonly evidence: string }
+  /** It has left, and no response that can be read has come. */
+  | { readonly kind: 'silent'; readonly evidence: string }
+  /** An LCDM-1000 or -2000 has answered. */
+  | { readonly kind: 'oldFamily'; readonly evidence: string };
+
+/** How RESET ended; it may be answered or not. */
+export type LcdmResetReply =
+  | {
+      readonly kind: 'done';
+      readonly frames: readonly LcdmFrame[];
+      readonly evidence: string;
+    }
+  | Extract<LcdmReply, { readonly kind: 'refused' | 'unsent' | 'silent' }>;
+
+type MovingCommand = {
+  [Name in CommandName]: (typeof commands)[Name]['moves'] extends true ? Name : never;
+}[CommandName];
+
+/** What a link needs. */
+export interface LcdmLinkOptions {
+  readonly port: Port;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly line: LineSettings;
+  readonly timings: LcdmTimings;
+  /** The port is gone; the exchange that was under way ends by itself. */
+  readonly onLost: (reason: string) => void;
+}
+
+/** The line to one device. */
+export class LcdmLink {
+  readonly #options: LcdmLinkOptions;
+  readonly #inbox: Inbox;
+  readonly #unsubscribe: Unsubscribe;
+  #isOpen: boolean = false;
+  #isClosed: boolean = false;
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LcdmLinkOptions) {
+    this.#options = options;
+    this.#inbox = new Inbox(options.clock);
+    this.#unsubscribe = options.port.subscribe((event) => {
+      if (event.kind === 'data') this.#inbox.push(event.bytes);
+      else this.#onLost(event.reason);
+    });
+  }
+
+  /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
+  async open(): Promise<void> {
+    await this.#options.port.open(this.#options.line);
+    if (this.#isClosed) {
+      await this.#options.port.close();
+      throw new DeviceError('canceled', 'closed while the port was opened');
+    }
+    this.#isOpen = true;
+  }
+
+  /** Ends what is under way and closes the port for good. */
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    this.#isClosed = true;
+    this.#isOpen = false;
+    this.#inbox.lose('closed');
+    await this.#options.port.close();
+  }
+
+  /** Asks or sets something, at most three times: no note moves by it. */
+  ask(
+    command: Exclude<CommandName, MovingCommand>,
+    body: readonly number[] = [],
+  ): Promise<LcdmReply> {
+    return this.#inTurn(async () => {
+      let reply = await this.#attempt(command, body, this.#options.timings.answerMs);
+      for (let tries = 1; tries < TRIES; tries++) {
+        if (reply.kind !== 'silent' && reply.kind !== 'refused') break;
+        if (!this.#isOpen) break;
+        reply = await this.#attempt(command, body, this.#options.timings.answerMs);
+      }
+      return reply;
+    });
+  }
+
+  /** Sends what may move notes, once, and listens for the response at most `responseMs`. */
+  move(
+    command: Exclude<MovingCommand, 'reset'>,
+    body: readonly number[],
+    responseMs: number,
+  ): Promise<LcdmReply> {
+    return this.#inTurn(() => this.#attempt(command, body, responseMs));
+  }
+
+  /**
+   * Sends RESET once. Units answer it not at all or twice; whatever comes is acknowledged, and
+   * `expected` responses end the wait early.
+   */
+  reset(expected: number): Promise<LcdmResetReply> {
+    return this.#inTurn(() => this.#reset(expected));
+  }
+
+  /** One after the other. A task that fails would be a bug, and does not stop the next one. */
+  #inTurn<Reply>(task: () => Promise<Reply>): Promise<Reply> {
+    if (this.#waiting >= WAITING_MAX) throw new Error('too many LCDM commands wait');
+    this.#waiting++;
+    const turn = this.#last.then(task).finally(() => {
+      this.#waiting--;
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  // One exchange
+
+  async #attempt(
+    command: CommandName,
+    body: readonly number[],
+    responseMs: number,
+  ): Promise<LcdmReply> {
+    if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
+    this.#send(command, body);
+    const first = await this.#awaitAcknowledge(command);
+    if (first === 'refused' || first === 'oldFamily') return this.#end(first);
+    // Without ACK a question may be asked again; what moves notes may be under way all the same,
+    // and the device must be done with it before anything else is said to it.
+    if (first === 'none' && !commands[command].moves) return this.#end('silent', 'no ACK');
+    const frame =
+      typeof first === 'object' ? first : await this.#awaitResponse(command, responseMs);
+    if (frame === 'oldFamily') return this.#end(frame);
+    if (!frame)
+      return this.#end('silent', first === 'none' ? 'no ACK, no response' : 'no response');
+    const isEnded = await this.#acknowledge(frame);
+    const evidence = this.#inbox.evidence(isEnded ? '' : 'no EOT');
+    this.#inbox.finish();
+    const isAcknowledged = first === 'acknowledged';
+    return { kind: 'answered', frame, isAcknowledged, isEnded, evidence };
+  }
+
+  async #reset(expected: number): Promise<LcdmResetReply> {
+    if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
+    const { clock, timings } = this.#options;
+    const endMs = clock.monotonic() + (expected > 0 ? timings.resetAnsweredMs : timings.resetMs);
+    this.#send('reset', []);
+    const frames: LcdmFrame[] = [];
+    const first = await this.#awaitAcknowledge('reset');
+    if (first === 'refused') return this.#end('refused');
+    let frame = typeof first === 'object' ? first : undefined;
+    while (this.#isOpen) {
+      if (frame) {
+        frames.push(frame);
+        await this.#acknowledge(frame);
+        if (expected > 0 && frames.length >= expected) break;
+      }
+      const leftMs = endMs - clock.monotonic();
+      if (leftMs <= 0) break;
+      const heard = await this.#awaitResponse('reset', leftMs);
+      frame = typeof heard === 'object' ? heard : undefined;
+    }
+    if (!this.#isOpen) return this.#end('silent');
+    const evidence = this.#inbox.evidence(`answered ${frames.length} times`);
+    this.#inbox.finish();
+    return { kind: 'done', frames, evidence };
+  }
+
+  #send(command: CommandName, body: readonly number[]): void {
+    const bytes = encodeFrame('host', commands[command].code, body);
+    this.#inbox.start();
+    this.#write(bytes);
+  }
+
+  /** A response may come without ACK before it, which was lost then. */
+  async #awaitAcknowledge(
+    command: CommandName,
+  ): Promise<LcdmFrame | 'acknowledged' | 'refused' | 'none' | 'oldFamily'> {
+    const { clock, timings } = this.#options;
+    const endMs = clock.monotonic() + timings.acknowledgeMs;
+    let isClean = true;
+    for (;;) {
+      const event = await this.#inbox.take(endMs - clock.monotonic());
+      if (!event || event.kind === 'lost') return 'none';
+      if (event.kind === 'oldFamily') return 'oldFamily';
+      if (event.kind === 'frame' && event.frame.command === commands[command].code) {
+        return event.frame;
+      }
+      if (event.kind === 'control' && event.control === 'ack') return 'acknowledged';
+      if (event.kind === 'control' && event.control === 'nak' && isClean) {
+        if (await this.#staysQuiet()) return 'refused';
+      }
+      isClean = false;
+    }
+  }
+
+  /**
+   * NAK says that nothing was done, so it must be beyond doubt: alone on the line. A damaged frame
+   * could contain such a byte.
+   */
+  async #staysQuiet(): Promise<boolean> {
+    const event = await this.#inbox.peek(this.#options.timings.quietMs);
+    return event === undefined;
+  }
+
+  /** The response within `limitMs`; damaged ones are asked for again, by which nothing moves. */
+  async #awaitResponse(
+    command: CommandName,
+    limitMs: number,
+  ): Promise<LcdmFrame | 'oldFamily' | undefined> {
+    const { clock, timings, log } = this.#options;
+    const endMs = clock.monotonic() + limitMs;
+    let damagedBytes = 0;
+    let isUnfinished = false;
+    let tries = 1;
+    for (;;) {
+      const leftMs = endMs - clock.monotonic();
+      if (leftMs <= 0) return undefined;
+      const isRestless = isUnfinished || damagedBytes > 0;
+      const event = await this.#inbox.take(isRestless ? Math.min(leftMs, timings.quietMs) : leftMs);
+      if (event?.kind === 'lost') return undefined;
+      if (event?.kind === 'oldFamily') return 'oldFamily';
+      if (event?.kind === 'frame' && event.frame.command === commands[command].code) {
+        return event.frame;
+      }
+      if (event) {
+        isUnfinished = event.kind === 'unfinished';
+        if (event.kind === 'discarded') damagedBytes += event.bytes.length;
+        continue;
+      }
+      damagedBytes += this.#inbox.dropUnfinished();
+      isUnfinished = false;
+      // A few bytes are noise, for which a busy device had better not be disturbed.
+      if (damagedBytes >= FRAME_BYTES && tries < TRIES) {
+        tries++;
+        log.warn({ command, damagedBytes }, 'lcdm response damaged, asked for again');
+        this.#write(Uint8Array.of(controls.nak));
+      }
+      damagedBytes = 0;
+    }
+  }
+
+  /** Says that the response has come, again if it comes again. False when no EOT followed. */
+  async #acknowledge(frame: LcdmFrame): Promise<boolean> {
+    const { clock, timings } = this.#options;
+    for (let tries = 0; tries < TRIES; tries++) {
+      this.#write(Uint8Array.of(controls.ack));
+      const endMs = clock.monotonic() + timings.endMs;
+      for (;;) {
+        const event = await this.#inbox.take(endMs - clock.monotonic());
+        if (!event || event.kind === 'lost') return false;
+        if (event.kind === 'control' && event.control === 'eot') return true;
+        if (event.kind === 'frame' && event.frame.command === frame.command) break;
+      }
+    }
+    return false;
+  }
+
+  #end<Kind extends 'refused' | 'silent' | 'oldFamily'>(
+    kind: Kind,
+    words = '',
+  ): { readonly kind: Kind; readonly evidence: string } {
+    const evidence = this.#inbox.evidence(words);
+    this.#inbox.finish();
+    this.#options.log.debug({ reply: kind, evidence }, 'lcdm exchange without a response');
+    return { kind, evidence };
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#inbox.note('>', bytes);
+    this.#options.port.write(bytes);
+  }
+
+  #onLost(reason: string): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#inbox.lose(reason);
+    this.#options.onLost(reason);
+  }
+}

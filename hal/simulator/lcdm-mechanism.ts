@@ -1,0 +1,469 @@
+/**
+ * The inside of a simulated LCDM: cassettes, path, reject tray, exit, and what it remembers. Every
+ * note is somewhere at every moment, also when the power goes. Source: cash-hardware.md 7.1 and 13.
+ */
+import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
+import { BAYS, NOTES_MAX } from '../lcdm/commands.ts';
+import { type DeviceTruth, SimulatorError } from './device.ts';
+import type { FaultSwitches } from './faults.ts';
+import { NotePlaces } from './notes.ts';
+
+/** A cassette by what is in it. */
+export interface LcdmCassette {
+  readonly denomination: number;
+  readonly count: number;
+}
+
+/** How long things take, in milliseconds. */
+export interface LcdmDeviceTimings {
+  readonly acknowledgeMs: number;
+  /** From ACK until the answer to a question. */
+  readonly answerMs: number;
+  /** Motors up to speed. */
+  readonly startMs: number;
+  /** One note from its cassette to where it ends. */
+  readonly noteMs: number;
+  /** Tries of a pick-up that fails. */
+  readonly pickFailureMs: number;
+  readonly purgeMs: number;
+  /** RESET, and after the power came. */
+  readonly bootMs: number;
+  /** A response that nobody acknowledged is said again. */
+  readonly repeatMs: number;
+}
+
+/** The usual times. Source: cash-hardware.md 7.1: ACK from 50 ms on, ready 2 s after RESET. */
+export const LCDM_DEVICE_TIMINGS: LcdmDeviceTimings = {
+  acknowledgeMs: 50,
+  answerMs: 30,
+  startMs: 300,
+  noteMs: 150,
+  pickFailureMs: 1000,
+  purgeMs: 3000,
+  bootMs: 1800,
+  repeatMs: 2000,
+};
+
+/**
+ * The faults it can be given. Those of the line strike commands that move notes, or the command
+ * whose code is the value; those marked * last until they are lifted with 0 times.
+ */
+export const lcdmFaults = {
+  silence: 'does not hear any command; value: only this command code',
+  nak: 'answers NAK and does nothing; value: this command code',
+  loseAck: 'carries the command out, and its ACK is lost; value: this command code',
+  lateAck: 'its ACK is late; value: by so many ms, 1000 when left out',
+  loseResponse: 'carries the command out, and every response is lost; value: this command code',
+  lateResponse: 'its response is late; value: by so many ms, 5000 when left out',
+  badBcc: 'says a response with a wrong BCC; value: this command code',
+  strayFf: 'says FF before any response; value: only this command code',
+  loseHostAck: 'does not hear the ACK of its response; value: this command code',
+  loseEot: 'does not say EOT; value: this command code',
+  resetResponses: 'the next RESET is answered so often; value: 0, 1 or 2',
+  acknowledgeReset: 'the next RESET gets ACK, though this model answers none',
+  pickUpFailure: 'error 01; value: after so many notes',
+  jamBeforeDiverter: 'error 02, a note is stuck until taken; value: after so many notes',
+  jamBeforeEject: 'error 03, a note is stuck until taken; value: after so many notes',
+  jamBeforeExit: 'error 04, a note is stuck until taken; value: after so many notes',
+  noteInExit: 'error 05, a note stays in the exit until taken; value: after so many notes',
+  countMismatch: 'error 07, a note is delivered and not counted; value: after so many notes',
+  wrongCassette: 'error 40 to 43, a note of another bay comes; value: of this bay',
+  error: 'stops before the first note; value: with this error code, 51 hex when left out',
+  reject: 'a note goes to the reject tray, and another is picked; more than ten are error 0D',
+  loseNote: 'a note vanishes and is counted as delivered: it is nowhere',
+  rejectTrayMissing: '* error 26',
+  nearEnd: '* a bay says near end; value: this bay, all when left out',
+  nearEndStops: '* error 25 for a bay that is near its end',
+  powerCutAfterNote: 'the power goes after so many notes of a command; value: 0 when left out',
+  powerCutBeforeResponse: 'the power goes when all notes have gone, before the response',
+} as const satisfies Record<string, string>;
+
+/** A fault by name. */
+export type LcdmFaultName = keyof typeof lcdmFaults;
+const STANDING: readonly LcdmFaultName[] = ['rejectTrayMissing', 'nearEnd', 'nearEndStops'];
+
+/** Errors as the device says them, less 20 hex. */
+const ERROR = {
+  none: 0x00,
+  pickUp: 0x01,
+  jamBeforeDiverter: 0x02,
+  jamBeforeEject: 0x03,
+  jamBeforeExit: 0x04,
+  noteInExit: 0x05,
+  countMismatch: 0x07,
+  notesOnPath: 0x0b,
+  tooManyNotes: 0x0c,
+  tooManyRejects: 0x0d,
+  purge: 0x0e,
+  noCassette: 0x24,
+  nearEnd: 0x25,
+  noRejectTray: 0x26,
+  wrongCassette: 0x40,
+  otherFirmware: 0x51,
+} as const;
+/** "Rejecting too many notes for one transaction (default limit: 10 notes)". */
+const REJECTS_MAX = 10;
+
+/** Where a note stands on the path: before the sensors of diverter, ejector or exit. */
+type Stand = 'diverter' | 'eject' | 'exit';
+
+interface PathNote {
+  readonly bay: number;
+  readonly denomination: number;
+  readonly stand: Stand;
+  /** Stuck: PURGE does not move it. */
+  readonly isJammed: boolean;
+}
+
+interface Unit {
+  denomination: number;
+  count: number;
+  isPresent: boolean;
+}
+
+/** What one bay did. */
+export interface BayTally {
+  presented: number;
+  rejected: number;
+}
+
+/** The result of a command that moves notes. */
+export interface MechanismResult {
+  readonly command: 'dispense' | 'testDispense' | 'purge';
+  error: number;
+  readonly bays: readonly BayTally[];
+}
+
+interface Job {
+  readonly result: MechanismResult;
+  readonly remaining: number[];
+  readonly onDone: (result: MechanismResult) => void;
+  landed: number;
+}
+
+/** What survives a power cut of the last result, which no document says. */
+export type LastResultMemory =
+  /** Counts are kept as notes pass, also those of a command that was cut short. */
+  | 'survives'
+  /** Only results that were complete; a command that was cut short leaves the one before it. */
+  | 'finishedOnly'
+  /** Nothing. */
+  | 'lost';
+
+/** What a mechanism is made of. */
+export interface LcdmMechanismParts {
+  readonly clock: Clock;
+  readonly timings: LcdmDeviceTimings;
+  readonly cassettes: Readonly<Record<string, LcdmCassette>>;
+  readonly bays: number;
+  /** A bay with fewer notes says near end. */
+  readonly nearEndCount: number;
+  readonly memory: LastResultMemory;
+  readonly switches: FaultSwitches<LcdmFaultName>;
+  /** A fault has cut the power. */
+  readonly onPowerCut: () => void;
+}
+
+/** The inside of a dispenser. */
+export class LcdmMechanism {
+  readonly #parts: LcdmMechanismParts;
+  readonly #places = new NotePlaces<'reject' | 'customer'>();
+  readonly #units = new Map<number, Unit>();
+  readonly #standing = new Map<LcdmFaultName, number | undefined>();
+  #path: PathNote[] = [];
+  #moving: { readonly bay: number; readonly denomination: number } | undefined;
+  #cancel: CancelTimer = () => undefined;
+  #last: MechanismResult | undefined;
+  /** Bays in the order in which they are asked, from 0. */
+  order: readonly number[] = Array.from({ length: BAYS }, (_, bay) => bay);
+
+  constructor(parts: LcdmMechanismParts) {
+    this.#parts = parts;
+    for (const [at, { denomination, count }] of Object.entries(parts.cassettes)) {
+      this.#units.set(this.#bayAt(Number(at)), { denomination, count, isPresent: true });
+    }
+  }
+
+  /** The last command that moved notes, as far as the device remembers. */
+  get last(): MechanismResult | undefined {
+    return this.#last;
+  }
+
+  /** What STATUS says of a bay. */
+  bay(bay: number): { readonly isPresent: boolean; readonly isNearEnd: boolean } {
+    const unit = this.#units.get(bay);
+    const isPresent = unit?.isPresent === true;
+    const which = this.#standing.get('nearEnd');
+    const isForced = this.#standing.has('nearEnd') && (which === undefined || which === bay + 1);
+    const isLow = (unit?.count ?? 0) < this.#parts.nearEndCount;
+    return { isPresent, isNearEnd: isPresent && (isForced || isLow) };
+  }
+
+  /** Whether a note stands before a sensor. */
+  isCovered(stand: Stand): boolean {
+    return this.#path.some((note) => note.stand === stand);
+  }
+
+  /** The error that STATUS says. */
+  get standingError(): number {
+    return this.#standing.has('rejectTrayMissing') ? ERROR.noRejectTray : ERROR.none;
+  }
+
+  /** Switches a fault that lasts; false for one that strikes. */
+  stand(name: LcdmFaultName, times: number, value: number | undefined): boolean {
+    if (!STANDING.includes(name)) return false;
+    if (times > 0) this.#standing.set(name, value);
+    else this.#standing.delete(name);
+    return true;
+  }
+
+  /** Picks and delivers; `onDone` is called once, unless the power goes. */
+  run(
+    command: 'dispense' | 'testDispense',
+    counts: readonly number[],
+    onDone: (result: MechanismResult) => void,
+  ): void {
+    const job = {
+      result: { command, error: ERROR.none, bays: tallies() },
+      remaining: Array.from({ length: BAYS }, (_, bay) => counts[bay] ?? 0),
+      onDone,
+      landed: 0,
+    };
+    if (this.#parts.memory === 'survives') this.#last = job.result;
+    const refusal = this.#refusal(job);
+    this.#after(this.#parts.timings.startMs, () => {
+      if (refusal !== undefined) this.#finish(job, refusal);
+      else if (!this.#cutAfter(job)) this.#step(job);
+    });
+  }
+
+  /** Moves notes off the path: to the reject tray, and out of the exit to the customer. */
+  purge(onDone: (result: MechanismResult) => void): void {
+    const result: MechanismResult = { command: 'purge', error: ERROR.none, bays: tallies() };
+    if (this.#parts.memory === 'survives') this.#last = result;
+    this.#after(this.#parts.timings.purgeMs, () => {
+      for (const note of this.#path.filter((one) => !one.isJammed)) {
+        const tally = result.bays[note.bay];
+        if (tally) tally[note.stand === 'exit' ? 'presented' : 'rejected']++;
+        this.#places.put(note.stand === 'exit' ? 'customer' : 'reject', note.denomination);
+      }
+      this.#path = this.#path.filter((one) => one.isJammed);
+      if (this.#path.length > 0) result.error = ERROR.purge;
+      this.#last = result;
+      onDone(result);
+    });
+  }
+
+  /** The power goes: everything stops where it is. */
+  powerOff(): void {
+    this.#cancel();
+    this.#cancel = () => undefined;
+    if (this.#moving) this.#path.push({ ...this.#moving, stand: 'diverter', isJammed: false });
+    this.#moving = undefined;
+    if (this.#parts.memory === 'lost') this.#last = undefined;
+  }
+
+  /** Ends its timer. */
+  stop(): void {
+    this.#cancel();
+  }
+
+  /** Hands take a note out of the exit, and put what is stuck or left inside in the reject tray. */
+  take(): void {
+    for (const { stand, denomination } of this.#path) {
+      this.#places.put(stand === 'exit' ? 'customer' : 'reject', denomination);
+    }
+    this.#path = [];
+  }
+
+  /** Hands take a cassette out, put one in, or fill it. @throws SimulatorError */
+  cassette(
+    at: number,
+    { denomination, count, present }: Partial<LcdmCassette> & { readonly present?: boolean },
+  ): void {
+    const bay = this.#bayAt(at);
+    const unit = this.#units.get(bay);
+    if (unit) {
+      unit.denomination = denomination ?? unit.denomination;
+      unit.count = count ?? unit.count;
+      unit.isPresent = present ?? unit.isPresent;
+      return;
+    }
+    if (denomination === undefined) {
+      throw new SimulatorError('usage', `bay ${at} has no cassette: say its denomination`);
+    }
+    this.#units.set(bay, { denomination, count: count ?? 0, isPresent: present ?? true });
+  }
+
+  /** Where every note is; a cassette that is out of the machine takes its notes along. */
+  truth(): DeviceTruth {
+    const units = [...this.#units].filter(([, unit]) => unit.isPresent);
+    const path = new NotePlaces<'path'>();
+    for (const note of this.#path) path.put('path', note.denomination);
+    if (this.#moving) path.put('path', this.#moving.denomination);
+    return {
+      units: Object.fromEntries(
+        units.map(([bay, { denomination, count }]) => [bay + 1, { denomination, count }]),
+      ),
+      reject: this.#places.in('reject'),
+      cashbox: {},
+      path: path.in('path'),
+      customer: this.#places.in('customer'),
+    };
+  }
+
+  // One command
+
+  /** What keeps a command from beginning. */
+  #refusal(job: Job): number | undefined {
+    const asked = this.order.filter((bay) => (job.remaining[bay] ?? 0) > 0);
+    const fault = this.#parts.switches.strike('error');
+    if (fault) return fault.value ?? ERROR.otherFirmware;
+    if (this.#standing.has('rejectTrayMissing')) return ERROR.noRejectTray;
+    if (this.#path.length > 0) return ERROR.notesOnPath;
+    if (asked.some((bay) => !this.bay(bay).isPresent)) return ERROR.noCassette;
+    if (this.#standing.has('nearEndStops') && asked.some((bay) => this.bay(bay).isNearEnd)) {
+      return ERROR.nearEnd;
+    }
+    return undefined;
+  }
+
+  #step(job: Job): void {
+    const { timings } = this.#parts;
+    const bay = this.order.find((one) => (job.remaining[one] ?? 0) > 0);
+    const counted = sum(job.result.bays, 'presented') + sum(job.result.bays, 'rejected');
+    const isTest = job.result.command === 'testDispense';
+    if (bay === undefined) {
+      this.#finish(job, ERROR.none);
+    } else if (!isTest && sum(job.result.bays, 'rejected') > REJECTS_MAX) {
+      this.#finish(job, ERROR.tooManyRejects);
+    } else if (counted >= NOTES_MAX) {
+      this.#finish(job, ERROR.tooManyNotes);
+    } else if (this.#strikes('pickUpFailure', job) || this.#units.get(bay)?.count === 0) {
+      this.#after(timings.pickFailureMs, () => this.#finish(job, ERROR.pickUp));
+    } else {
+      const stuck = this.#stuck(job);
+      const other = this.#otherBay(bay);
+      this.#pick(other ?? bay);
+      this.#after(timings.noteMs, () => {
+        if (stuck) this.#strand(job, stuck);
+        else if (other !== undefined) this.#landOther(job, bay, other);
+        else this.#land(job, bay);
+      });
+    }
+  }
+
+  /** A fault that leaves the next note on the way. */
+  #stuck(job: Job): { readonly error: number; readonly stand: Stand } | undefined {
+    if (this.#strikes('jamBeforeDiverter', job)) {
+      return { error: ERROR.jamBeforeDiverter, stand: 'diverter' };
+    }
+    if (this.#strikes('jamBeforeEject', job))
+      return { error: ERROR.jamBeforeEject, stand: 'eject' };
+    if (this.#strikes('jamBeforeExit', job)) return { error: ERROR.jamBeforeExit, stand: 'eject' };
+    if (this.#strikes('noteInExit', job)) return { error: ERROR.noteInExit, stand: 'exit' };
+    return undefined;
+  }
+
+  #otherBay(bay: number): number | undefined {
+    const others = [...this.#units.keys()].filter((one) => {
+      const unit = this.#units.get(one);
+      return one !== bay && unit?.isPresent === true && unit.count > 0;
+    });
+    const fits = (value: number | undefined) =>
+      value === undefined ? others.length > 0 : others.includes(value - 1);
+    const fault = this.#parts.switches.strike('wrongCassette', fits);
+    if (!fault) return undefined;
+    return fault.value === undefined ? others[0] : fault.value - 1;
+  }
+
+  #pick(bay: number): void {
+    const unit = this.#units.get(bay);
+    if (!unit) throw new Error(`there is no bay ${bay + 1} to pick from`);
+    unit.count--;
+    this.#moving = { bay, denomination: unit.denomination };
+  }
+
+  #strand(job: Job, { error, stand }: { readonly error: number; readonly stand: Stand }): void {
+    if (this.#moving) {
+      this.#path.push({ ...this.#moving, stand, isJammed: error !== ERROR.noteInExit });
+    }
+    this.#moving = undefined;
+    this.#finish(job, error);
+  }
+
+  /** It goes to the reject tray, and is counted for the bay that was asked: a wrong count. */
+  #landOther(job: Job, bay: number, other: number): void {
+    this.#drop('reject');
+    const tally = job.result.bays[bay];
+    if (tally) tally.rejected++;
+    this.#finish(job, ERROR.wrongCassette + other);
+  }
+
+  #land(job: Job, bay: number): void {
+    const { switches } = this.#parts;
+    const tally = job.result.bays[bay];
+    if (!tally) throw new Error(`there is no bay ${bay + 1} to count`);
+    job.landed++;
+    if (this.#strikes('countMismatch', job, job.landed - 1)) {
+      this.#drop('customer');
+      this.#finish(job, ERROR.countMismatch);
+      return;
+    }
+    const isTest = job.result.command === 'testDispense';
+    if (!isTest && switches.strikes('reject')) {
+      this.#drop('reject');
+      tally.rejected++;
+    } else {
+      job.remaining[bay] = (job.remaining[bay] ?? 0) - 1;
+      tally[isTest ? 'rejected' : 'presented']++;
+      if (switches.strikes('loseNote')) this.#moving = undefined;
+      else this.#drop(isTest ? 'reject' : 'customer');
+    }
+    if (!this.#cutAfter(job)) this.#step(job);
+  }
+
+  #drop(place: 'reject' | 'customer'): void {
+    if (this.#moving) this.#places.put(place, this.#moving.denomination);
+    this.#moving = undefined;
+  }
+
+  #finish(job: Job, error: number): void {
+    if (this.#parts.switches.strikes('powerCutBeforeResponse')) {
+      this.#parts.onPowerCut();
+      return;
+    }
+    job.result.error = error;
+    this.#last = job.result;
+    job.onDone(job.result);
+  }
+
+  #cutAfter(job: Job): boolean {
+    const isNow = (value: number | undefined) => (value ?? 0) === job.landed;
+    if (!this.#parts.switches.strikes('powerCutAfterNote', isNow)) return false;
+    this.#parts.onPowerCut();
+    return true;
+  }
+
+  /** Whether a fault strikes now that may wait for so many notes. */
+  #strikes(name: LcdmFaultName, job: Job, landed = job.landed): boolean {
+    return this.#parts.switches.strikes(name, (value) => (value ?? 0) <= landed);
+  }
+
+  #bayAt(at: number): number {
+    if (Number.isInteger(at) && at >= 1 && at <= this.#parts.bays) return at - 1;
+    throw new SimulatorError('notFound', `there is no bay ${at}: 1 to ${this.#parts.bays}`);
+  }
+
+  #after(delayMs: number, task: () => void): void {
+    this.#cancel = this.#parts.clock.after(delayMs, task);
+  }
+}
+
+function tallies(): BayTally[] {
+  return Array.from({ length: BAYS }, () => ({ presented: 0, rejected: 0 }));
+}
+
+function sum(bays: readonly BayTally[], what: keyof BayTally): number {
+  return bays.reduce((total, tally) => total + tally[what], 0);
+}
