@@ -1,0 +1,124 @@
+/** Publishes our documents, each at a time that never repeats, and looks whether they stuck. */
+import type { Clock } from '#protocol/base/clock.ts';
+import type { Log } from '#protocol/base/log.ts';
+import { type Filter, kinds, type SignedEvent } from '../event.ts';
+import type { PublishResult, Relays, Unsubscribe } from '../relay/relay.ts';
+import type { Signer } from '../signer/signer.ts';
+import { dTagOf, type OutgoingDocument, supersedes, versionOf } from './document.ts';
+
+/** The last `created_at` used of each d tag, on disk, Unix seconds. */
+export interface DocumentClocks {
+  last(dTag: string): number | undefined;
+  /** Kept before the event leaves. */
+  advance(dTag: string, createdAt: number): void;
+}
+
+/** What a publisher needs. */
+export interface DocumentPublisherOptions {
+  readonly relays: Relays;
+  readonly signer: Signer;
+  readonly operatorPubkey: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly clocks: DocumentClocks;
+  /** Corrected time, Unix ms; the clock's own when left out. */
+  readonly now?: () => number;
+}
+
+/** `landed`: read back, it is the newest that the relays have. A relay's OK proves nothing. */
+export type Publication =
+  | {
+      readonly kind: 'sent';
+      readonly event: SignedEvent;
+      readonly results: readonly PublishResult[];
+      readonly landed: boolean;
+    }
+  | { readonly kind: 'notSent'; readonly reason: string };
+
+/**
+ * Furthest that a document's time may run ahead of ours, s. Relays take up to 900 s, some only 3
+ * (nostr.md 6), and a clock that was wrong once must not date all later documents.
+ */
+export const AHEAD_MAX_SEC = 5;
+/** Longest wait for what the relays have, ms. */
+const READ_BACK_LIMIT_MS = 5_000;
+/** Documents that may wait for the one before; there are four, each coalesced by its owner. */
+const WAITING_MAX = 16;
+
+/** See the head of the file. */
+export class DocumentPublisher {
+  readonly #options: DocumentPublisherOptions;
+  readonly #now: () => number;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(options: DocumentPublisherOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => options.clock.now());
+  }
+
+  /**
+   * Encrypts, signs, sends and reads back; one document after the other. Not sent: the time would
+   * run ahead more than 5 s, or too many wait. @throws SignerError
+   */
+  async publish(document: OutgoingDocument): Promise<Publication> {
+    if (this.#waiting >= WAITING_MAX) return { kind: 'notSent', reason: 'too many documents wait' };
+    this.#waiting++;
+    const publication = this.#last.then(() => this.#publish(document));
+    const settled = () => {
+      this.#waiting--;
+    };
+    this.#last = publication.then(settled, settled);
+    return publication;
+  }
+
+  async #publish(document: OutgoingDocument): Promise<Publication> {
+    const { relays, signer, operatorPubkey, clocks, log } = this.#options;
+    const dTag = dTagOf(document.name, signer.pubkey);
+    const isPublic = document.audience === 'public';
+    const content = isPublic ? document.text : await signer.encrypt(operatorPubkey, document.text);
+    const nowSec = Math.floor(this.#now() / 1000);
+    const createdAt = Math.max(nowSec, (clocks.last(dTag) ?? 0) + 1);
+    if (createdAt - nowSec > AHEAD_MAX_SEC) {
+      const reason = `its time would be ${createdAt - nowSec} s ahead, at most ${AHEAD_MAX_SEC}`;
+      return { kind: 'notSent', reason };
+    }
+    const tags = [['d', dTag], ...(isPublic ? [] : [['p', operatorPubkey]])];
+    const template = { kind: kinds.document, created_at: createdAt, tags, content };
+    const event = await signer.sign(template);
+    clocks.advance(dTag, createdAt);
+    const results = await relays.publish(event);
+    const head = await this.#head(dTag);
+    const landed = head?.id === event.id;
+    if (!landed)
+      log.warn({ dTag, results, head: head?.id }, 'a document did not become the newest');
+    return { kind: 'sent', event, results, landed };
+  }
+
+  /** The newest of our documents that any connected relay has. */
+  async #head(dTag: string): Promise<SignedEvent | undefined> {
+    const { relays, signer, clock } = this.#options;
+    const filter: Filter = { kinds: [kinds.document], authors: [signer.pubkey], '#d': [dTag] };
+    const isOpen = relays.status().filter(({ state }) => state === 'open');
+    const unread = new Set(isOpen.map(({ url }) => url));
+    let newest: SignedEvent | undefined;
+    let unsubscribe: Unsubscribe = () => undefined;
+    let cancel = () => {};
+    await new Promise<void>((resolve) => {
+      if (unread.size === 0) return resolve();
+      cancel = clock.after(READ_BACK_LIMIT_MS, resolve);
+      unsubscribe = relays.subscribe(filter, {
+        event: (event) => {
+          if (!newest || supersedes(versionOf(event), versionOf(newest))) newest = event;
+        },
+        endOfStored: (url) => {
+          unread.delete(url);
+          if (unread.size === 0) resolve();
+        },
+      });
+    });
+    cancel();
+    unsubscribe();
+    return newest;
+  }
+}
