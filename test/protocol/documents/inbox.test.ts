@@ -128,6 +128,7 @@ describe('what is heard', () => {
     expect(rig.reports[2]).toEqual({
       kind: 'accepted',
       document: { type: 'limits', maxCashInSats: 7 },
+      text: JSON.stringify(limit(7)),
       event,
     });
   });

@@ -1,0 +1,232 @@
+/**
+ * Everything that is said over the local API, as zod schemas: the server checks with them, the
+ * screen is written against them, and the API's documentation is made from them.
+ */
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+
+/** Any JSON value; one schema, so that the documentation can name it. */
+export const anyJson = z.json();
+
+/** What a customer does. `session` is made by the screen: 32 random hex digits a session. */
+const address = {
+  session: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .describe('The session, made by the screen: 128 random bits in hex, new for each session.'),
+  step: count
+    .max(10_000)
+    .describe('0 for the command that opens the session, then as the last result says.'),
+};
+
+/** Customer commands. A repeat of the same session and step returns the first result. */
+export const customerCommand = z.discriminatedUnion('do', [
+  z.strictObject({ ...address, do: z.literal('startCashIn') }).describe('Notes in, sats out.'),
+  z.strictObject({ ...address, do: z.literal('startCashOut') }).describe('Sats in, notes out.'),
+  z
+    .strictObject({
+      ...address,
+      do: z.literal('redeem'),
+      code: z.string().max(200).describe('The five words of a claim code, in any case.'),
+    })
+    .describe('Opens the session that gives what a claim code is good for.'),
+  z
+    .strictObject({ ...address, do: z.literal('chooseAmount'), amountMinor: count.positive() })
+    .describe('One of the amounts offered; cash-out only.'),
+  z
+    .strictObject({ ...address, do: z.literal('finish') })
+    .describe('No more notes: give me my sats. Cash-in only.'),
+  z
+    .strictObject({ ...address, do: z.literal('cancel') })
+    .describe('Leave without a trade; refused once money is in the machine.'),
+  z
+    .strictObject({ ...address, do: z.literal('dismiss') })
+    .describe('I have seen it: leave the last screen.'),
+]);
+export type CustomerCommand = z.infer<typeof customerCommand>;
+
+/** What came of a command. `step` is the one that the next command has to carry. */
+export const commandResult = z.discriminatedUnion('ok', [
+  z.strictObject({ ok: z.literal(true), session: z.string(), step: count }),
+  z.strictObject({
+    ok: z.literal(false),
+    code: z.enum([
+      'usage',
+      'sequenceError',
+      'closed',
+      'busy',
+      'notFound',
+      'tooManyTries',
+      'canceled',
+    ]),
+    reason: z.string(),
+    step: count,
+  }),
+]);
+export type CommandResult = z.infer<typeof commandResult>;
+
+const words = z.strictObject({
+  code: z.string().describe('Stable word for programs.'),
+  text: z.string().describe('Sentence for people.'),
+});
+
+const direction = z.strictObject({
+  open: z.boolean(),
+  reasons: z.array(words).describe('Why it is closed; empty when open.'),
+});
+
+const session = {
+  session: z.string(),
+  step: count.describe('The step that the next command has to carry.'),
+  reference: z.string().nullable().describe('What to read to the operator.'),
+  claimCode: z
+    .string()
+    .nullable()
+    .describe('Five words that are good for whatever is owed; from the first money on.'),
+  notice: words.nullable().describe('The latest news, such as why a note came back.'),
+  outcome: words.nullable().describe('How it ended; null while it goes on.'),
+};
+
+/** A cash-in on the screen. */
+export const cashInView = z.strictObject({
+  kind: z.literal('cashIn'),
+  ...session,
+  phase: z
+    .enum(['quoting', 'inserting', 'moving', 'issuing', 'offering', 'ended'])
+    .describe('`moving`: a note is on its way, nothing can be pressed.'),
+  terms: z
+    .strictObject({
+      rateMinorPerBtc: count,
+      feeFraction: z.number(),
+      capSats: count.nullable().describe('Most that one cash-in may come to; null for no cap.'),
+      capMinor: count.nullable().describe('The same in fiat at this rate.'),
+      acceptedMinor: z.array(count).describe('Values of the notes that still fit now.'),
+    })
+    .nullable(),
+  notes: count,
+  fiatMinor: count,
+  principalSats: count,
+  feeSats: count,
+  netSats: count,
+  lnurl: z.string().nullable().describe('QR payload while it is shown; null when dark.'),
+});
+export type CashInView = z.infer<typeof cashInView>;
+
+/** A cash-out on the screen, also the redeeming of a claim in cash. */
+export const cashOutView = z.strictObject({
+  kind: z.literal('cashOut'),
+  ...session,
+  phase: z.enum(['choosing', 'preparing', 'awaitingPayment', 'dispensing', 'presenting', 'ended']),
+  offeredMinor: z.array(count).describe('Amounts that the bays can make now.'),
+  fiatMinor: count,
+  principalSats: count,
+  feeSats: count,
+  wireSats: count,
+  feeFraction: z.number(),
+  rateMinorPerBtc: count,
+  bolt11: z.string().nullable().describe('QR payload while it can be paid.'),
+  expiresAtUnixMs: count.nullable(),
+  dispensedMinor: count,
+  dispensed: z.record(z.string(), count).describe('Notes handed out by bay position.'),
+  remainderMinor: count.describe('Proven not handed out, held by the claim code.'),
+});
+export type CashOutView = z.infer<typeof cashOutView>;
+
+/** The machine as a customer may see it. */
+export const machineView = z.strictObject({
+  state: z.enum([
+    'starting',
+    'recovering',
+    'outOfService',
+    'idle',
+    'cashIn',
+    'cashOut',
+    'exchange',
+    'stopping',
+  ]),
+  currency: z.string(),
+  minorDigits: count,
+  supportContact: z.string(),
+  cashIn: direction.extend({ feeFraction: z.number().nullable() }),
+  cashOut: direction.extend({ feeFraction: z.number().nullable() }),
+  rateMinorPerBtc: count.nullable(),
+  session: z.discriminatedUnion('kind', [cashInView, cashOutView]).nullable(),
+});
+export type MachineView = z.infer<typeof machineView>;
+
+/** Service scope: how the machine is, for `spire status`. */
+export const statusView = z.strictObject({
+  machine: machineView,
+  spirePubkey: z.string(),
+  operatorPubkey: z.string(),
+  walletId: z.string().nullable(),
+  signer: words,
+  relays: z.array(z.strictObject({ url: z.string(), state: z.string(), reason: z.string() })),
+  clockOffsetMs: z.number().nullable(),
+  acceptor: words,
+  dispenser: words,
+  cashUnits: z.array(
+    z.strictObject({
+      position: count,
+      denomination: z.number(),
+      count: z.int(),
+      accuracy: z.string(),
+      parked: z.boolean(),
+    }),
+  ),
+  accounts: z.array(
+    z.strictObject({ account: z.string(), denomination: z.number(), count: z.int() }),
+  ),
+  openObligations: count,
+  openIntents: count,
+  journal: z.strictObject({ entries: count, head: z.string(), chain: z.enum(['ok', 'broken']) }),
+});
+export type StatusView = z.infer<typeof statusView>;
+
+/** Service scope: one journal entry. */
+export const journalEntryView = z.strictObject({
+  seq: count,
+  atUnixMs: count,
+  kind: z.string(),
+  transactionId: z.string().nullable(),
+  body: z.record(z.string(), anyJson),
+  hash: z.string(),
+});
+export type JournalEntryView = z.infer<typeof journalEntryView>;
+
+/** Service scope: what to read of the journal. */
+export const journalQuery = z.strictObject({
+  after: z.coerce.number().int().nonnegative().optional().describe('Entries after this number.'),
+  transaction: z.string().optional().describe('A transaction id or a reference.'),
+  kind: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+});
+export type JournalQuery = z.infer<typeof journalQuery>;
+
+/** Service scope: the state of one document type. */
+export const documentView = z.strictObject({
+  type: z.string(),
+  direction: z.enum(['in', 'out']),
+  appliedAtUnixMs: count.nullable(),
+  createdAtUnixMs: count.nullable(),
+  eventId: z.string().nullable(),
+  content: anyJson,
+  refused: z.string().nullable().describe('Why a newer one was refused.'),
+  pending: z.boolean().describe('Waits to be published.'),
+});
+export type DocumentView = z.infer<typeof documentView>;
+
+/** Service scope: something owed or not known. */
+export const obligationView = z.strictObject({
+  id: z.string(),
+  reference: z.string(),
+  kind: z.string(),
+  state: z.string(),
+  amountSats: count.nullable(),
+  amountMinor: count.nullable(),
+  currency: z.string(),
+  ageMs: count,
+  transactionId: z.string().nullable(),
+});
+export type ObligationView = z.infer<typeof obligationView>;

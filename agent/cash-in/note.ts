@@ -1,0 +1,259 @@
+/**
+ * One note: intent on disk, command once, evidence on disk, and only then the word to the device
+ * that
+ * we have it (design 6.3).
+ */
+import assert from 'node:assert';
+import { newNoteId, newReference, type TransactionId } from '#protocol/base/ids.ts';
+import { type MinorUnits, minorPerBtc, minorUnits, principalOfNote } from '#protocol/base/money.ts';
+import type { Intent } from '#state/intents.ts';
+import type { JsonObject } from '#state/json.ts';
+import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
+import type { Parts } from '../parts.ts';
+import { transactionOf } from './session.ts';
+import { afterNote, totalOf } from './terms.ts';
+
+/** Marks a credit that is on our disk and of which the device may not have heard. */
+const UNCONFIRMED = 'acceptor.unconfirmedCredit';
+
+interface NoteInput {
+  readonly transactionId: TransactionId;
+  readonly value: MinorUnits;
+  readonly terms: Pick<CashInTerms, 'rate'>;
+}
+
+function intend(parts: Parts, kind: 'deposit' | 'return', input: NoteInput): Intent {
+  const { store, random } = parts;
+  const body: JsonObject = {
+    noteId: newNoteId(random),
+    valueMinor: input.value,
+    rateMinorPerBtc: input.terms.rate,
+  };
+  return store.commit(() => {
+    const intent = store.intents.open({
+      kind,
+      transactionId: input.transactionId,
+      device: 'acceptor',
+      body,
+    });
+    store.journal.append(`${kind}.intended`, body, input.transactionId);
+    return intent;
+  });
+}
+
+/** Books a note that the device has credited, in one commit with its intent. */
+function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits, evidence: string) {
+  const { store, config } = parts;
+  const fees = parts.fees();
+  if (!fees) throw new Error('a fee document in force is never taken away');
+  const before = transactionOf(parts, input.transactionId);
+  const note = principalOfNote(value, input.terms.rate);
+  const after = afterNote(before.principalSats, note, fees.cashIn);
+  const transaction = store.commit(() => {
+    store.intents.settle(intent.id, 'deposited', { evidence, valueMinor: value });
+    store.ledger.move({
+      from: 'customer',
+      to: 'cashbox',
+      currency: config.currency,
+      value,
+      count: 1,
+      cause: 'deposit',
+      transactionId: input.transactionId,
+    });
+    store.journal.append(
+      'note.deposited',
+      {
+        noteId: intent.body.noteId ?? null,
+        valueMinor: value,
+        escrowedMinor: input.value,
+        principalSats: note,
+        evidence,
+      },
+      input.transactionId,
+    );
+    store.facts.put(UNCONFIRMED, value, parts.clock.now());
+    return store.transactions.update(input.transactionId, {
+      fiatMinor: minorUnits(before.fiatMinor + value),
+      principalSats: after.principal,
+      feeSats: after.fee,
+      wireSats: after.net,
+      rateMinorPerBtc: input.terms.rate,
+    });
+  });
+  parts.changed();
+  return totalOf(parts, transaction);
+}
+
+/** Tells the device that its credit is on our disk, and forgets that it has to be told. */
+async function confirm(parts: Parts): Promise<void> {
+  await parts.acceptor.confirmDeposit();
+  parts.store.commit(() => parts.store.facts.remove(UNCONFIRMED));
+}
+
+function settleReturned(parts: Parts, intent: Intent, input: NoteInput, evidence: string): void {
+  parts.store.commit(() => {
+    parts.store.intents.settle(intent.id, 'returned', { evidence });
+    parts.store.journal.append(
+      'note.returned',
+      { noteId: intent.body.noteId ?? null, valueMinor: input.value, evidence },
+      input.transactionId,
+    );
+  });
+}
+
+/** A note of which nobody knows where it is: the code holds it, and cash-in stays closed. */
+function settleUnknown(
+  parts: Parts,
+  intent: Intent,
+  input: NoteInput,
+  evidence: string,
+): NoteOutcome {
+  const { store, config } = parts;
+  const { reference } = transactionOf(parts, input.transactionId);
+  store.commit(() => {
+    store.intents.settle(intent.id, 'unknown', { evidence });
+    store.obligations.insert({
+      transactionId: input.transactionId,
+      reference,
+      kind: 'noteUnknown',
+      amountSats: principalOfNote(input.value, input.terms.rate),
+      amountMinor: input.value,
+      currency: config.currency,
+      body: { evidence, noteId: intent.body.noteId ?? null },
+    });
+    store.journal.append(
+      'note.unknown',
+      {
+        noteId: intent.body.noteId ?? null,
+        valueMinor: input.value,
+        evidence,
+      },
+      input.transactionId,
+    );
+  });
+  parts.board.set(
+    'cashIn',
+    'openIntent',
+    `It is not known where a note went (reference ${reference}).`,
+  );
+  parts.changed();
+  return {
+    kind: 'unknown',
+    notice: {
+      code: 'noteUnknown',
+      text: 'The machine does not know where your last note went. Your code holds it.',
+    },
+  };
+}
+
+/** Puts the escrowed note in the cash box. */
+export async function depositNote(parts: Parts, input: NoteInput): Promise<NoteOutcome> {
+  const intent = intend(parts, 'deposit', input);
+  const outcome = await parts.acceptor.deposit();
+  switch (outcome.kind) {
+    case 'deposited': {
+      const total = book(parts, intent, input, outcome.value, outcome.evidence);
+      await confirm(parts);
+      return { kind: 'deposited', total };
+    }
+    case 'returned':
+      settleReturned(parts, intent, input, outcome.evidence);
+      return { kind: 'returned' };
+    case 'unknown':
+      return settleUnknown(parts, intent, input, outcome.evidence);
+  }
+}
+
+/** Gives the escrowed note back. */
+export async function returnNote(parts: Parts, input: NoteInput): Promise<NoteOutcome> {
+  const intent = intend(parts, 'return', input);
+  const outcome = await parts.acceptor.returnNote();
+  switch (outcome.kind) {
+    case 'returned':
+      settleReturned(parts, intent, input, outcome.evidence);
+      return { kind: 'returned' };
+    case 'deposited': {
+      const total = book(parts, intent, input, outcome.value, outcome.evidence);
+      await confirm(parts);
+      return { kind: 'deposited', total };
+    }
+    case 'unknown':
+      return settleUnknown(parts, intent, input, outcome.evidence);
+  }
+}
+
+/**
+ * Takes a credit that no deposit waits for. It mints nothing (design 6.3): the note is booked to
+ * the
+ * cash box and owed to whoever it belongs to. A repeat of a credit that is booked is only
+ * confirmed.
+ */
+export async function takeUnexpectedCredit(
+  parts: Parts,
+  value: MinorUnits | undefined,
+): Promise<void> {
+  const { store, config, random } = parts;
+  if (store.facts.get(UNCONFIRMED)) {
+    store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
+    await confirm(parts);
+    return;
+  }
+  const reference = newReference(random);
+  store.commit(() => {
+    if (value !== undefined) {
+      store.ledger.move({
+        from: 'customer',
+        to: 'cashbox',
+        currency: config.currency,
+        value,
+        count: 1,
+        cause: 'creditWithoutIntent',
+      });
+    }
+    store.obligations.insert({
+      reference,
+      kind: 'creditWithoutIntent',
+      ...(value === undefined ? {} : { amountMinor: value }),
+      currency: config.currency,
+      body: {},
+    });
+    store.journal.append('credit.unexpected', { valueMinor: value ?? null, reference });
+  });
+  await parts.acceptor.confirmDeposit();
+  parts.changed();
+}
+
+/** The terms under which an open note was put in, as its intent has them. */
+function inputOf(intent: Intent): NoteInput {
+  const { valueMinor, rateMinorPerBtc } = intent.body;
+  assert(intent.transactionId !== undefined && typeof valueMinor === 'number');
+  assert(typeof rateMinorPerBtc === 'number');
+  return {
+    transactionId: intent.transactionId,
+    value: minorUnits(valueMinor),
+    terms: { rate: minorPerBtc(rateMinorPerBtc) },
+  };
+}
+
+/**
+ * Settles a note that was on its way when the program ended, by what the device says of it now. The
+ * evidence is journaled before the reset that moves the note.
+ */
+export async function recoverNote(parts: Parts, intent: Intent): Promise<void> {
+  const { acceptor, store } = parts;
+  const input = inputOf(intent);
+  const { powerUp } = acceptor.status();
+  store.commit(() =>
+    store.journal.append('deposit.recovering', { powerUp, intent: intent.id }, input.transactionId),
+  );
+  const { note, evidence } = await acceptor.initialise();
+  const words = `power-up ${powerUp}; ${evidence}`;
+  if (note === 'deposited') {
+    book(parts, intent, input, input.value, words);
+    await confirm(parts);
+    return;
+  }
+  // Nothing inside and nothing said: whether the note was stacked before the cut is not known.
+  if (note === 'returned') settleReturned(parts, intent, input, words);
+  else settleUnknown(parts, intent, input, words);
+}

@@ -1,0 +1,182 @@
+/** The quiet effects of a cash-in: its opening, the inhibit mask before each note, its end. */
+import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
+import type { MinorUnits } from '#protocol/base/money.ts';
+import { principalOfNote, sats } from '#protocol/base/money.ts';
+import type { Transaction } from '#state/transactions.ts';
+import { hashClaimCode, newClaimCode } from '../claim-code.ts';
+import { formatMoney } from '../format.ts';
+import type {
+  ArmOutcome,
+  CashInEnd,
+  CashInTerms,
+  JudgeOutcome,
+  Notice,
+  QuoteOutcome,
+} from '../machines/cash-in.ts';
+import type { Parts } from '../parts.ts';
+import { capFor, closedBy, FRESH_MS, termsNow } from './terms.ts';
+
+const closed = (code: string, text: string): { kind: 'closed'; notice: Notice } => ({
+  kind: 'closed',
+  notice: { code, text },
+});
+
+const ZERO = sats(0);
+
+/**
+ * Fixes the terms and opens the transaction with its claim code. The signer is proven first when
+ * its
+ * last signature is old, so that nobody puts a note into a machine that cannot ask for the sats.
+ */
+export async function quote(parts: Parts): Promise<QuoteOutcome> {
+  const health = parts.signer.health();
+  const stale = health.kind !== 'ok' || parts.clock.monotonic() - health.atMonotonicMs > FRESH_MS;
+  if (stale && (await parts.signer.probe()).kind !== 'ok') {
+    return closed('signerUnreachable', 'This machine cannot reach its signer now.');
+  }
+  const balance = await parts.walletWatch.balance(FRESH_MS);
+  if (balance === undefined) return closed('wallet', 'This machine cannot reach its wallet now.');
+  const rate = await parts.rates.fresh(FRESH_MS);
+  if (!rate) return closed('noRate', 'There is no reliable bitcoin price now.');
+  const cap = capFor(parts, balance, ZERO);
+  const why = closedBy(cap);
+  if (why) return closed('limit', why);
+  const terms = termsNow(parts, rate, cap, ZERO);
+  if (!terms) return closed('awaitingFees', 'The operator has not set the fees yet.');
+  if (terms.accepted.length === 0) {
+    return closed('limit', 'No banknote fits under what this machine may take now.');
+  }
+  return { kind: 'quoted', transactionId: openTransaction(parts, terms), terms };
+}
+
+function openTransaction(parts: Parts, terms: CashInTerms): TransactionId {
+  const { store, random, clock, config } = parts;
+  const id = newTransactionId(random);
+  const code = newClaimCode(random);
+  const reference = newReference(random);
+  store.commit(() => {
+    store.transactions.insert({
+      id,
+      kind: 'cashIn',
+      reference,
+      state: 'accepting',
+      currency: config.currency,
+      fiatMinor: 0 as MinorUnits,
+      rateMinorPerBtc: terms.rate,
+      principalSats: ZERO,
+      feeSats: ZERO,
+      wireSats: ZERO,
+      claimHash: hashClaimCode(parts.claimKey, code.reveal()),
+      createdAtUnixMs: clock.now(),
+    });
+    store.secrets.put({ transactionId: id, kind: 'claimCode', value: code });
+    store.journal.append(
+      'cashIn.opened',
+      { reference, rateMinorPerBtc: terms.rate, capSats: terms.capSats },
+      id,
+    );
+  });
+  return id;
+}
+
+/** The transaction of a session. @throws Error when it is not there, which is a bug. */
+export function transactionOf(parts: Parts, id: TransactionId): Transaction {
+  const transaction = parts.store.transactions.get(id);
+  if (!transaction) throw new Error(`no transaction ${id}`);
+  return transaction;
+}
+
+/** Tells the acceptor which notes fit now; rate and balance are renewed when old. */
+export async function arm(parts: Parts, transactionId: TransactionId): Promise<ArmOutcome> {
+  const { principalSats } = transactionOf(parts, transactionId);
+  const failed = (text: string): ArmOutcome => ({
+    kind: 'failed',
+    notice: { code: 'interrupted', text },
+  });
+  const balance = await parts.walletWatch.balance(FRESH_MS);
+  if (balance === undefined) return failed('The wallet cannot be reached: no more notes, please.');
+  const rate = await parts.rates.fresh(FRESH_MS);
+  if (!rate) return failed('There is no reliable price now: no more notes, please.');
+  const cap = capFor(parts, balance, principalSats);
+  const terms = termsNow(parts, rate, cap, principalSats);
+  if (!terms) return failed('The fees are not known any more: no more notes, please.');
+  await parts.acceptor.accept(terms.accepted);
+  const full = terms.accepted.length === 0;
+  return {
+    kind: 'armed',
+    terms,
+    notice: full ? { code: 'capReached', text: 'No further note fits. Please finish.' } : null,
+  };
+}
+
+/** Closes the slot. A note that comes to escrow while it closes is given back. */
+export async function disarm(parts: Parts): Promise<void> {
+  const unsubscribe = parts.acceptor.subscribe((event) => {
+    if (event.kind !== 'note.escrowed') return;
+    parts.acceptor.returnNote().then(
+      (outcome) => parts.log.info({ outcome: outcome.kind }, 'note given back while closing'),
+      (err: unknown) => parts.log.error({ err }, 'note not given back while closing'),
+    );
+  });
+  try {
+    if (parts.acceptor.status().device === 'ready') await parts.acceptor.accept([]);
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** Checks cap, budgets and cash box again for the note in escrow. */
+export async function judge(
+  parts: Parts,
+  input: { transactionId: TransactionId; value: MinorUnits; terms: CashInTerms },
+): Promise<JudgeOutcome> {
+  const refused = (code: string, text: string): JudgeOutcome => ({
+    kind: 'refused',
+    notice: { code, text },
+  });
+  const { principalSats } = transactionOf(parts, input.transactionId);
+  if (parts.acceptor.status().cashBox !== 'ok') {
+    return refused('cashBox', 'The cash box takes no more notes. Your note came back.');
+  }
+  const balance = await parts.walletWatch.balance(FRESH_MS);
+  if (balance === undefined) {
+    return refused('wallet', 'The wallet cannot be reached. Your note came back.');
+  }
+  const { capSats } = capFor(parts, balance, principalSats);
+  const principal = principalOfNote(input.value, input.terms.rate);
+  if (principal > 0 && principalSats + principal <= capSats) return { kind: 'fits' };
+  const fits = input.terms.accepted.filter(
+    (value) => principalSats + principalOfNote(value, input.terms.rate) <= capSats,
+  );
+  const money = (value: number) => formatMoney(value, parts.config.currency);
+  const highest = fits.length === 0 ? undefined : Math.max(...fits);
+  return refused(
+    'overCap',
+    `${money(input.value)} is more than this cash-in may still take. ` +
+      (highest === undefined
+        ? 'No note fits any more.'
+        : `The highest note that fits is ${money(highest)}.`),
+  );
+}
+
+/** Journals how the session ended, and lets go of a code that nothing hangs on. */
+export async function conclude(
+  parts: Parts,
+  input: { transactionId: TransactionId; end: CashInEnd },
+): Promise<void> {
+  const { store, clock } = parts;
+  const { transactionId, end } = input;
+  const transaction = transactionOf(parts, transactionId);
+  if (transaction.endedAtUnixMs !== undefined) return;
+  const empty = transaction.principalSats === 0 && end !== 'needsOperator';
+  const over = empty || end === 'claimed';
+  store.commit(() => {
+    store.transactions.update(transactionId, {
+      state: end,
+      ...(over ? { endedAtUnixMs: clock.now(), outcome: end } : {}),
+    });
+    if (over) store.secrets.erase(transactionId, 'claimCode');
+    store.journal.append('cashIn.ended', { end }, transactionId);
+  });
+  parts.changed();
+}

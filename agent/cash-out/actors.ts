@@ -1,0 +1,43 @@
+/** The effects of the cash-out machine, bound to the parts of this machine. */
+import type { MinorUnits } from '#protocol/base/money.ts';
+import type {
+  CashOutInput,
+  EndInput,
+  Plan,
+  PresentOutcome,
+  WithTransaction,
+} from '../machines/cash-out.ts';
+import { effect } from '../machines/effect.ts';
+import type { Parts } from '../parts.ts';
+import { dispenseBatch } from './dispense-batch.ts';
+import { invoice } from './invoice.ts';
+import type { Payments } from './payments.ts';
+import { redeem } from './redeem.ts';
+import { conclude, reserve } from './sale.ts';
+
+/** How long notes may lie in the slot before the machine says so. */
+const TAKE_MS = 60_000;
+
+/** Everything that `cashOutMachine.provide` wants. */
+export function cashOutActors(parts: Parts, payments: Payments) {
+  return {
+    reserve: effect((input: { readonly amount: MinorUnits }) => reserve(parts, input)),
+    invoice: effect((input: WithTransaction) => invoice(parts, input)),
+    awaitPayment: effect((input: WithTransaction, signal) =>
+      payments.wait(input.transactionId, signal),
+    ),
+    redeem: effect((input: Extract<CashOutInput, { kind: 'redeem' }>) => redeem(parts, input)),
+    dispense: effect((plan: Plan) => dispenseBatch(parts, plan)),
+    present: effect((_: WithTransaction) => present(parts)),
+    conclude: effect((input: EndInput) => conclude(parts, input)),
+  };
+}
+
+/** Waits until the notes are taken; where the unit cannot sense it, they fell into the tray. */
+async function present(parts: Parts): Promise<PresentOutcome> {
+  const taken = await parts.dispenser.waitTaken(TAKE_MS);
+  if (taken === 'taken' || taken === 'notSensed') return { kind: 'taken' };
+  const text = 'Notes were left in the slot.';
+  parts.board.set('cashOut', 'dispenser', text);
+  return { kind: 'notTaken', notice: { code: 'presentedNotTaken', text } };
+}

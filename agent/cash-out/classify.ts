@@ -1,0 +1,96 @@
+/** What a dispense command came to, by its evidence alone (design 7.5, 7.6). Pure. */
+import type {
+  CashDispenserStatus,
+  DispenseBaseline,
+  DispenseOutcome,
+  LastResult,
+  UnitCount,
+  UnitResult,
+} from '#hal/cash-dispenser.ts';
+
+/** `unknown` is a lawful end: it is never dispensed again, and an operator settles it. */
+export type DispenseClass = 'exact' | 'partial' | 'none' | 'unknown';
+
+/** A judged command: what each bay is proven, or said, to have done. */
+export interface Judgement {
+  readonly class: DispenseClass;
+  readonly units: readonly UnitResult[];
+  /** False when the counts are only what the device says, and may be wrong. */
+  readonly trusted: boolean;
+  readonly evidence: string;
+}
+
+/** Everything that a command is judged by. */
+export interface DispenseEvidence {
+  readonly asked: readonly UnitCount[];
+  readonly outcome: DispenseOutcome;
+  /** Asked after the command. */
+  readonly status: CashDispenserStatus;
+  /** What was read before the command. */
+  readonly baseline: DispenseBaseline;
+  /** The device's memory, where it has one and the answer was lost. */
+  readonly last: LastResult | undefined;
+  /** Its number now, where it counts its commands. */
+  readonly sequenceNumber: number | undefined;
+}
+
+const unknown = (evidence: string): Judgement => ({
+  class: 'unknown',
+  units: [],
+  trusted: false,
+  evidence,
+});
+
+/** Counts that no device can mean: from a bay that was not asked, or more than was asked of it. */
+function impossible(asked: readonly UnitCount[], units: readonly UnitResult[]): boolean {
+  return units.some(({ position, presented, rejected }) => {
+    const most = asked.find((unit) => unit.position === position)?.count ?? 0;
+    const whole = Number.isSafeInteger(presented) && Number.isSafeInteger(rejected);
+    return !whole || presented < 0 || rejected < 0 || presented > most;
+  });
+}
+
+function judgeCounts(
+  { asked, status }: DispenseEvidence,
+  answer: Pick<Extract<DispenseOutcome, { kind: 'answered' }>, 'units' | 'error' | 'evidence'>,
+): Judgement {
+  const { units, error, evidence } = answer;
+  if (impossible(asked, units)) return unknown(`counts that cannot be: ${evidence}`);
+  const wanted = asked.reduce((sum, { count }) => sum + count, 0);
+  const presented = units.reduce((sum, unit) => sum + unit.presented, 0);
+  if (presented === wanted && !error) return { class: 'exact', units, trusted: true, evidence };
+  const clear = status.path === 'clear' && status.exit === 'clear';
+  const proven = clear && (error === undefined || error.countsTrusted);
+  if (!proven) return { ...unknown(evidence), units };
+  if (presented === wanted) return { class: 'exact', units, trusted: true, evidence };
+  return { class: presented === 0 ? 'none' : 'partial', units, trusted: true, evidence };
+}
+
+/**
+ * Judges a command. A shortfall is proven only when the error's table entry trusts the counts and
+ * path and exit are clear. A last result equal to the one before proves nothing, unless the
+ * sequence
+ * number shows that the command never ran (design 8).
+ */
+export function classify(evidence: DispenseEvidence): Judgement {
+  const { outcome, last, baseline, sequenceNumber } = evidence;
+  if (outcome.kind === 'answered') return judgeCounts(evidence, outcome);
+  if (outcome.kind === 'notExecuted') {
+    return { class: 'none', units: [], trusted: true, evidence: outcome.evidence };
+  }
+  if (baseline.sequenceNumber !== undefined && sequenceNumber === baseline.sequenceNumber) {
+    return {
+      class: 'none',
+      units: [],
+      trusted: true,
+      evidence: `${outcome.evidence}; the sequence number did not rise`,
+    };
+  }
+  const ran = sequenceNumber !== undefined && baseline.sequenceNumber !== undefined;
+  const changed = last !== undefined && last.hex !== baseline.lastResultHex;
+  if (last?.dispense && (ran || changed)) {
+    const words = `${outcome.evidence}; last result ${last.hex}`;
+    return judgeCounts(evidence, { ...last.dispense, evidence: words });
+  }
+  return unknown(outcome.evidence);
+}

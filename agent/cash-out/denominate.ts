@@ -1,0 +1,156 @@
+/** Which notes from which bays make an amount (XFS4IoT: denominate). Pure. */
+import type { UnitCount } from '#hal/cash-dispenser.ts';
+import type { Position } from '#protocol/base/ids.ts';
+import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
+
+/** Notes that may be counted on in one bay. */
+export interface Bay {
+  readonly position: Position;
+  readonly value: MinorUnits;
+  readonly count: number;
+}
+
+/** Amounts offered at a time; more do not fit a screen. */
+const OFFERED_MAX = 12;
+
+/** Notes of one value over all bays that hold it. */
+interface Pile {
+  readonly value: number;
+  readonly count: number;
+}
+
+function pilesOf(bays: readonly Bay[]): readonly Pile[] {
+  const counts = new Map<number, number>();
+  for (const { value, count } of bays) counts.set(value, (counts.get(value) ?? 0) + count);
+  return [...counts]
+    .map(([value, count]) => ({ value, count }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.value - a.value);
+}
+
+/**
+ * Least notes for an amount from piles of limited size, or undefined. Exact: the best of each rest
+ * is
+ * worked out once for each pile and kept.
+ */
+function leastNotes(amount: number, piles: readonly Pile[]): readonly number[] | undefined {
+  const known = new Map<string, readonly number[] | undefined>();
+  const best = (at: number, rest: number): readonly number[] | undefined => {
+    if (rest === 0) return piles.slice(at).map(() => 0);
+    const pile = piles[at];
+    if (!pile) return undefined;
+    const key = `${at}:${rest}`;
+    if (known.has(key)) return known.get(key);
+    let least: readonly number[] | undefined;
+    let leastSum = Number.POSITIVE_INFINITY;
+    for (let take = Math.min(pile.count, Math.floor(rest / pile.value)); take >= 0; take--) {
+      const tail = best(at + 1, rest - take * pile.value);
+      if (!tail) continue;
+      const sum = tail.reduce((total, next) => total + next, take);
+      if (sum < leastSum) {
+        least = [take, ...tail];
+        leastSum = sum;
+      }
+    }
+    known.set(key, least);
+    return least;
+  };
+  return best(0, amount);
+}
+
+/** Takes notes of one value one by one from the bay that has most, so that bays empty evenly. */
+function spread(take: number, bays: readonly Bay[]): readonly UnitCount[] {
+  const left = new Map(bays.map(({ position, count }) => [position, count]));
+  const taken = new Map<Position, number>();
+  for (let note = 0; note < take; note++) {
+    const [fullest] = [...left].sort(([p, a], [q, b]) => b - a || p - q);
+    if (!fullest) break;
+    left.set(fullest[0], fullest[1] - 1);
+    taken.set(fullest[0], (taken.get(fullest[0]) ?? 0) + 1);
+  }
+  return [...taken].map(([position, count]) => ({ position, count }));
+}
+
+/**
+ * Notes by position that make exactly this amount, as few as possible, taken evenly from bays of
+ * the
+ * same value. Undefined when the bays cannot make it, or not with `notesMax` notes.
+ */
+export function denominate(
+  amount: MinorUnits,
+  bays: readonly Bay[],
+  notesMax: number,
+): readonly UnitCount[] | undefined {
+  const piles = pilesOf(bays);
+  const counts = amount > 0 ? leastNotes(amount, piles) : undefined;
+  if (!counts) return undefined;
+  if (counts.reduce((total, next) => total + next, 0) > notesMax) return undefined;
+  return piles
+    .flatMap(({ value }, at) =>
+      spread(
+        counts[at] ?? 0,
+        bays.filter((bay) => bay.value === value),
+      ),
+    )
+    .sort((a, b) => a.position - b.position);
+}
+
+/** Limits on what one cash-out may come to. */
+export interface PayoutLimits {
+  readonly cashOutNotesMax: number;
+  readonly cashOutMaxMinor?: number | undefined;
+}
+
+/** Most amounts that are tried for an offer; they grow by the smallest note. */
+const TRIED_MAX = 200;
+
+/**
+ * Up to twelve amounts that the bays can make now, ascending: the six smallest, and six more spread
+ * to the largest.
+ */
+export function offeredAmounts(bays: readonly Bay[], limits: PayoutLimits): readonly MinorUnits[] {
+  const piles = pilesOf(bays);
+  const smallest = piles.at(-1)?.value;
+  const largest = piles[0]?.value;
+  if (smallest === undefined || largest === undefined) return [];
+  const ceiling = Math.min(limits.cashOutMaxMinor ?? Number.MAX_SAFE_INTEGER, largest * 10);
+  const makeable: MinorUnits[] = [];
+  for (let step = 1; step <= TRIED_MAX && step * smallest <= ceiling; step++) {
+    for (const amount of new Set([step * smallest, ...piles.map(({ value }) => value)])) {
+      if (amount > ceiling || makeable.some((known) => known === amount)) continue;
+      const value = minorUnits(amount);
+      if (denominate(value, bays, limits.cashOutNotesMax)) makeable.push(value);
+    }
+  }
+  makeable.sort((a, b) => a - b);
+  if (makeable.length <= OFFERED_MAX) return makeable;
+  const half = OFFERED_MAX / 2;
+  const tail = makeable.slice(half);
+  const spreadOut = Array.from(
+    { length: half },
+    (_, at) => tail[Math.round(((at + 1) * (tail.length - 1)) / half)],
+  );
+  return [...makeable.slice(0, half), ...spreadOut.filter((amount) => amount !== undefined)];
+}
+
+/** Splits what is asked into commands that the device takes, bay by bay. */
+export function splitBatches(
+  units: readonly UnitCount[],
+  batchMax: number,
+): readonly (readonly UnitCount[])[] {
+  const batches: UnitCount[][] = [];
+  let room = 0;
+  for (const { position, count } of units) {
+    for (let left = count; left > 0; ) {
+      if (room === 0) {
+        batches.push([]);
+        room = batchMax;
+      }
+      const take = Math.min(left, room);
+      batches.at(-1)?.push({ position, count: take });
+      left -= take;
+      room -= take;
+    }
+  }
+  return batches;
+}

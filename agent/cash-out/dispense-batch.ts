@@ -1,0 +1,257 @@
+/**
+ * One dispense command: what a lost answer will be judged by, intent on disk, command once,
+ * evidence
+ * on disk (design 7.5, 7.6). Nothing here ever sends a command again.
+ */
+import { z } from 'zod';
+import type {
+  CashDispenserStatus,
+  DispenseBaseline,
+  DispenseOutcome,
+  LastResult,
+  UnitCount,
+} from '#hal/cash-dispenser.ts';
+import { position, type TransactionId } from '#protocol/base/ids.ts';
+import { minorUnits } from '#protocol/base/money.ts';
+import type { Intent } from '#state/intents.ts';
+import { bayAccount } from '#state/note-ledger.ts';
+import { formatMoney } from '../format.ts';
+import type { BatchOutcome, Plan } from '../machines/cash-out.ts';
+import type { Parts } from '../parts.ts';
+import { availableBays } from './available.ts';
+import { classify, type Judgement } from './classify.ts';
+import { denominate, splitBatches } from './denominate.ts';
+import { saleOf } from './sale.ts';
+
+const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
+const bodySchema = z.object({
+  units: z.array(unitCount).readonly(),
+  lastResultHex: z.string().nullable(),
+  sequenceNumber: z.number().nullable(),
+});
+
+/** Sends one command of the plan and says what is to be done about the rest. */
+export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutcome> {
+  const { store, dispenser } = parts;
+  const [asked = [], ...rest] = plan.batches;
+  const { transactionId, ordinal } = plan;
+  const baseline = await dispenser.baseline();
+  const body = {
+    units: asked.map((unit) => ({ ...unit })),
+    lastResultHex: baseline.lastResultHex ?? null,
+    sequenceNumber: baseline.sequenceNumber ?? null,
+  };
+  const intent = store.commit(() => {
+    store.journal.append('dispense.intended', { ordinal, ...body }, transactionId);
+    store.transactions.update(transactionId, { state: 'dispensing' });
+    return store.intents.open({
+      kind: 'dispense',
+      device: 'dispenser',
+      transactionId,
+      ordinal,
+      body,
+    });
+  });
+  const outcome = await dispenser.dispense(asked);
+  const judgement = await judge(parts, asked, outcome, baseline);
+  settle(parts, intent, transactionId, asked, judgement);
+  return next(parts, plan, asked, rest, judgement);
+}
+
+/** Asks what there is to ask, and classifies. */
+async function judge(
+  parts: Parts,
+  asked: readonly UnitCount[],
+  outcome: DispenseOutcome,
+  baseline: DispenseBaseline,
+): Promise<Judgement> {
+  const { dispenser } = parts;
+  const status: CashDispenserStatus = await dispenser.status();
+  let last: LastResult | undefined;
+  let sequenceNumber: number | undefined;
+  if (outcome.kind === 'unknown' && status.device !== 'offline') {
+    try {
+      const now = dispenser.capabilities.sequenceNumber ? await dispenser.baseline() : undefined;
+      sequenceNumber = now?.sequenceNumber;
+      last = dispenser.capabilities.lastResult ? await dispenser.lastResult() : undefined;
+    } catch (err) {
+      parts.log.warn({ err }, 'the dispenser cannot say what its last command did');
+    }
+  }
+  return classify({ asked, outcome, status, baseline, last, sequenceNumber });
+}
+
+/** Books what is proven or said, marks the bays of which the count is now in doubt. */
+function settle(
+  parts: Parts,
+  intent: Intent,
+  transactionId: TransactionId,
+  asked: readonly UnitCount[],
+  judgement: Judgement,
+): void {
+  const { store } = parts;
+  const units = judgement.units.map((unit) => ({ ...unit }));
+  store.commit(() => {
+    for (const { position: bay, presented, rejected } of judgement.units) {
+      book(parts, transactionId, bay, 'customer', presented);
+      book(parts, transactionId, bay, 'reject', rejected);
+    }
+    for (const { position: bay, count } of asked) {
+      const unit = store.cashUnits.get(bay);
+      const said = judgement.units.find((one) => one.position === bay);
+      const isShort = judgement.class !== 'none' && (said?.presented ?? 0) < count;
+      // A bay that fell short is empty, jammed or miscounted: nobody counts on it until it is
+      // looked at.
+      if (unit && (isShort || !judgement.trusted || fellEmpty(judgement, said))) {
+        store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
+      }
+    }
+    store.intents.settle(intent.id, judgement.class, { units, evidence: judgement.evidence });
+    store.journal.append(
+      'dispense.settled',
+      {
+        ordinal: intent.ordinal ?? 0,
+        class: judgement.class,
+        units,
+        evidence: judgement.evidence,
+      },
+      transactionId,
+    );
+  });
+  parts.changed();
+}
+
+/** An answered command that gave nothing, and not because it was refused. */
+function fellEmpty(
+  judgement: Judgement,
+  said: { readonly presented: number } | undefined,
+): boolean {
+  return judgement.class === 'none' && judgement.units.length > 0 && (said?.presented ?? 0) === 0;
+}
+
+/**
+ * Moves notes out of a bay. A count that the book does not have was wrong: it is put right
+ * first.
+ */
+function book(
+  parts: Parts,
+  transactionId: TransactionId,
+  bay: UnitCount['position'],
+  to: 'customer' | 'reject',
+  count: number,
+): void {
+  const { store, config } = parts;
+  const unit = store.cashUnits.get(bay);
+  if (count === 0 || !unit) return;
+  const from = bayAccount(bay);
+  const common = { currency: config.currency, value: unit.value, transactionId };
+  const missing = count - store.ledger.count(from, unit.value);
+  if (missing > 0) {
+    const cause = 'bookShort';
+    store.ledger.move({ ...common, from: 'unaccounted', to: from, count: missing, cause });
+  }
+  store.ledger.move({ ...common, from, to, count, cause: 'dispense' });
+}
+
+function minorOf(parts: Parts, units: readonly UnitCount[]): number {
+  return units.reduce(
+    (sum, { position: bay, count }) => sum + count * (parts.store.cashUnits.get(bay)?.value ?? 0),
+    0,
+  );
+}
+
+/** What is to be done about what is still missing. */
+function next(
+  parts: Parts,
+  plan: Plan,
+  asked: readonly UnitCount[],
+  rest: Plan['batches'],
+  judgement: Judgement,
+): BatchOutcome {
+  const units = judgement.units
+    .filter(({ presented }) => presented > 0)
+    .map(({ position: bay, presented }) => ({ position: bay, count: presented }));
+  if (judgement.class === 'exact') return { kind: 'exact', units };
+  const missing = minorUnits(
+    Math.max(0, minorOf(parts, asked) + minorOf(parts, rest.flat()) - minorOf(parts, units)),
+  );
+  if (judgement.class === 'unknown') return unknown(parts, plan, units, missing, judgement);
+  const again = denominate(missing, availableBays(parts), parts.config.limits.cashOutNotesMax);
+  if (again && judgement.units.length > 0) {
+    const batches = splitBatches(again, parts.dispenser.capabilities.batchMax);
+    return { kind: 'short', units, next: { ...plan, batches, ordinal: plan.ordinal + 1 } };
+  }
+  owe(parts, plan.transactionId, 'remainder', missing, judgement.evidence);
+  const text = `${formatMoney(missing, parts.config.currency)} could not be handed out. Your code holds it.`;
+  return {
+    kind: 'remainder',
+    units,
+    remainderMinor: missing,
+    notice: { code: 'remainder', text },
+  };
+}
+
+function unknown(
+  parts: Parts,
+  plan: Plan,
+  units: readonly UnitCount[],
+  missing: number,
+  judgement: Judgement,
+): BatchOutcome {
+  owe(parts, plan.transactionId, 'dispenseUnknown', missing, judgement.evidence);
+  const { reference } = saleOf(parts, plan.transactionId);
+  const text =
+    'The machine does not know how many notes came out. Please count them, keep your code, ' +
+    `and call the operator with reference ${reference}.`;
+  return { kind: 'unknown', units, notice: { code: 'dispenseUnknown', text } };
+}
+
+function owe(
+  parts: Parts,
+  transactionId: TransactionId,
+  kind: 'remainder' | 'dispenseUnknown',
+  missing: number,
+  evidence: string,
+): void {
+  const { store, config } = parts;
+  const { reference } = saleOf(parts, transactionId);
+  store.commit(() => {
+    store.obligations.insert({
+      transactionId,
+      reference,
+      kind,
+      amountMinor: minorUnits(missing),
+      currency: config.currency,
+      body: { evidence },
+    });
+    store.journal.append('obligation.opened', { kind, amountMinor: missing }, transactionId);
+  });
+}
+
+/**
+ * Settles a command that was on its way when the program ended, by what the device says of its last
+ * one. What is still missing is owed: nothing is dispensed by a start.
+ */
+export async function recoverDispense(parts: Parts, intent: Intent): Promise<void> {
+  const { transactionId } = intent;
+  if (transactionId === undefined) return;
+  const { units: asked, lastResultHex, sequenceNumber } = bodySchema.parse(intent.body);
+  const judgement = await judge(
+    parts,
+    asked,
+    { kind: 'unknown', evidence: 'cut while the notes were on their way' },
+    {
+      lastResultHex: lastResultHex ?? undefined,
+      sequenceNumber: sequenceNumber ?? undefined,
+    },
+  );
+  settle(parts, intent, transactionId, asked, judgement);
+  const handedOut = judgement.units.map(({ position: bay, presented }) => ({
+    position: bay,
+    count: presented,
+  }));
+  const missing = Math.max(0, minorOf(parts, asked) - minorOf(parts, handedOut));
+  if (judgement.class === 'unknown') {
+    owe(parts, transactionId, 'dispenseUnknown', missing, judgement.evidence);
+  }
+}

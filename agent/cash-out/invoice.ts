@@ -1,0 +1,103 @@
+/**
+ * The invoice of a cash-out: asked for once, shown only when it is exactly right (design 7.2,
+ * 7.3).
+ */
+import { denominationOfMinor, minorDigits } from '#protocol/base/money.ts';
+import { type BillsOfBay, cashOutExtra } from '#protocol/rpc/dialect.ts';
+import { SignerError } from '#protocol/signer/signer.ts';
+import type { InvoiceOutcome, WithTransaction } from '../machines/cash-out.ts';
+import type { Parts } from '../parts.ts';
+import { availableBays, readReservation } from './available.ts';
+import { checkInvoice } from './check-invoice.ts';
+import { INVOICE_MS, saleOf } from './sale.ts';
+
+/** What the operator's settlement needs to know of the notes. */
+function billsOf(parts: Parts, input: WithTransaction) {
+  const { store, config } = parts;
+  const bays = new Map(availableBays(parts).map((bay) => [bay.position, bay]));
+  const entry = (
+    position: typeof bays extends Map<infer P, unknown> ? P : never,
+    count: number,
+  ) => {
+    const value = bays.get(position)?.value ?? store.cashUnits.get(position)?.value;
+    const denomination = value === undefined ? 0 : denominationOfMinor(value, config.currency);
+    return { position, denomination: denomination ?? 0, count } satisfies BillsOfBay;
+  };
+  const reservation = store.intents
+    .forTransaction(input.transactionId)
+    .find(({ kind }) => kind === 'reservation');
+  const units = reservation ? readReservation(reservation).units : [];
+  const held = new Map(units.map(({ position, count }) => [position, count]));
+  return {
+    bills: units.map(({ position, count }) => entry(position, count)),
+    // The reservation is already held back from what is available.
+    cassettes: [...bays.values()].map(({ position, count }) =>
+      entry(position, count + (held.get(position) ?? 0)),
+    ),
+  };
+}
+
+/** Asks the wallet for the invoice. Whatever is wrong with it is said, and nothing is shown. */
+export async function invoice(parts: Parts, input: WithTransaction): Promise<InvoiceOutcome> {
+  const { store, wallet, config, clock } = parts;
+  const { transactionId } = input;
+  const sale = saleOf(parts, transactionId);
+  const refused = (code: string, text: string): InvoiceOutcome => {
+    store.commit(() => store.journal.append('invoice.refused', { code, text }, transactionId));
+    return { kind: 'refused', notice: { code, text } };
+  };
+  const made = await wallet
+    .createInvoice({
+      wireSats: sale.wireSats,
+      memo: `Cash ${sale.reference}`,
+      expirySeconds: INVOICE_MS / 1_000,
+      extra: cashOutExtra({
+        principalSats: sale.principalSats,
+        feeSats: sale.feeSats,
+        exchangeRate: sale.rateMinorPerBtc / 10 ** minorDigits(config.currency),
+        currency: config.currency,
+        transactionId,
+        ...billsOf(parts, input),
+      }),
+    })
+    .catch((error: unknown) => {
+      if (error instanceof SignerError) return error;
+      throw error;
+    });
+  if (made instanceof SignerError) return refused('signer', `No invoice: ${made.message}`);
+  if (made.kind === 'refused') return refused('wallet', `The wallet refused: ${made.words}`);
+  if (made.kind === 'malformed') return refused('wallet', `No invoice: ${made.reason}`);
+  if (made.kind === 'unanswered') return refused('wallet', 'The wallet did not answer in time.');
+  const { bolt11, paymentHash, walletId } = made.value;
+  if (walletId !== undefined && walletId !== parts.walletId) {
+    const text = 'The wallet that answers is not the one this machine is paired with.';
+    parts.board.setBoth('walletMismatch', text);
+    return refused('walletMismatch', text);
+  }
+  if (walletId === undefined && !parts.walletWatch.named()) {
+    return refused('walletMismatch', 'It is not proven whose wallet this is.');
+  }
+  const check = checkInvoice({
+    bolt11,
+    paymentHash,
+    wireSats: sale.wireSats,
+    network: config.network,
+    nowUnixMs: clock.now(),
+  });
+  if (check.kind === 'bad') return refused('invoice', `No payment is asked for: ${check.reason}.`);
+  const { expiresAtUnixMs } = check;
+  store.commit(() => {
+    store.intents.open({
+      kind: 'payment',
+      transactionId,
+      body: { paymentHash, bolt11, wireSats: sale.wireSats, expiresAtUnixMs },
+    });
+    store.transactions.update(transactionId, { state: 'awaitingPayment', paymentHash });
+    store.journal.append(
+      'invoice.created',
+      { paymentHash, wireSats: sale.wireSats, expiresAtUnixMs },
+      transactionId,
+    );
+  });
+  return { kind: 'invoiced', expiresAtUnixMs };
+}

@@ -1,0 +1,39 @@
+/** Cash that is owed, handed out by its claim code, once (design 7.7). */
+import type { CashOutInput, ReserveOutcome } from '../machines/cash-out.ts';
+import type { Parts } from '../parts.ts';
+import { availableBays } from './available.ts';
+import { denominate, splitBatches } from './denominate.ts';
+
+/** Takes the obligation, on disk, before a note moves; two codes at once cannot both take it. */
+export async function redeem(
+  parts: Parts,
+  input: Extract<CashOutInput, { kind: 'redeem' }>,
+): Promise<ReserveOutcome> {
+  const { store, config } = parts;
+  const { transactionId, obligationId } = input;
+  const refused = (text: string): ReserveOutcome => ({
+    kind: 'refused',
+    notice: { code: 'claim', text },
+  });
+  const obligation = store.obligations.get(obligationId);
+  if (obligation?.state !== 'open' || obligation.amountMinor === undefined) {
+    return refused('Nothing is owed on this code any more.');
+  }
+  const { amountMinor } = obligation;
+  const units = denominate(amountMinor, availableBays(parts), config.limits.cashOutNotesMax);
+  if (!units) {
+    return refused('The machine cannot make this amount now. Your code stays good.');
+  }
+  const ordinals = store.intents
+    .forTransaction(transactionId)
+    .map(({ kind, ordinal }) => (kind === 'dispense' ? (ordinal ?? 0) : 0));
+  store.commit(() => {
+    store.obligations.setState(obligationId, 'open', 'redeeming');
+    store.journal.append('claim.redeeming', { obligationId, amountMinor }, transactionId);
+  });
+  const batches = splitBatches(units, parts.dispenser.capabilities.batchMax);
+  return {
+    kind: 'reserved',
+    plan: { transactionId, batches, ordinal: Math.max(0, ...ordinals) + 1 },
+  };
+}

@@ -1,0 +1,130 @@
+/** The opening and the end of a cash-out: reservation, claim code, last word in the journal. */
+import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
+import {
+  feeSats,
+  type MinorUnits,
+  principalOfPayout,
+  wireOfCashOut,
+} from '#protocol/base/money.ts';
+import type { Transaction } from '#state/transactions.ts';
+import { FRESH_MS } from '../cash-in/terms.ts';
+import { hashClaimCode, newClaimCode } from '../claim-code.ts';
+import type { EndInput, ReserveOutcome } from '../machines/cash-out.ts';
+import type { Parts } from '../parts.ts';
+import { availableBays } from './available.ts';
+import { denominate, splitBatches } from './denominate.ts';
+
+/** An invoice, and with it the reservation, lives this long (design 7.1). */
+export const INVOICE_MS = 180_000;
+/** Unpaid sales whose notes may be held back at a time (design 7.1). */
+const ABANDONED_MAX = 3;
+
+/** The transaction of a session. @throws Error when it is not there, which is a bug. */
+export function saleOf(parts: Parts, id: TransactionId): Transaction {
+  const transaction = parts.store.transactions.get(id);
+  if (!transaction) throw new Error(`no transaction ${id}`);
+  return transaction;
+}
+
+/** Fixes bays, rate and fee, and journals the transaction with its claim code. */
+export async function reserve(
+  parts: Parts,
+  { amount }: { readonly amount: MinorUnits },
+): Promise<ReserveOutcome> {
+  const { store, clock, random, config } = parts;
+  const refused = (code: string, text: string): ReserveOutcome => ({
+    kind: 'refused',
+    notice: { code, text },
+  });
+  const fees = parts.fees();
+  if (!fees) return refused('awaitingFees', 'The operator has not set the fees yet.');
+  const rate = await parts.rates.fresh(FRESH_MS);
+  if (!rate) return refused('noRate', 'There is no reliable bitcoin price now.');
+  if (store.intents.listOpen('payment').length >= ABANDONED_MAX) {
+    return refused('busy', 'Too many invoices wait for their payment. Please try again shortly.');
+  }
+  const units = denominate(amount, availableBays(parts), config.limits.cashOutNotesMax);
+  if (!units) return refused('noNotes', 'The machine cannot make this amount any more.');
+  const principal = principalOfPayout(amount, rate.minorPerBtc);
+  const fee = feeSats(principal, fees.cashOut);
+  const id = newTransactionId(random);
+  const code = newClaimCode(random);
+  const reference = newReference(random);
+  const expiresAtUnixMs = clock.now() + INVOICE_MS;
+  const held = units.map((unit) => ({ ...unit }));
+  store.commit(() => {
+    store.transactions.insert({
+      id,
+      kind: 'cashOut',
+      reference,
+      state: 'reserved',
+      currency: config.currency,
+      fiatMinor: amount,
+      rateMinorPerBtc: rate.minorPerBtc,
+      principalSats: principal,
+      feeSats: fee,
+      wireSats: wireOfCashOut(principal, fee),
+      claimHash: hashClaimCode(parts.claimKey, code.reveal()),
+      createdAtUnixMs: clock.now(),
+    });
+    store.secrets.put({ transactionId: id, kind: 'claimCode', value: code });
+    store.intents.open({
+      kind: 'reservation',
+      transactionId: id,
+      body: { units: held, expiresAtUnixMs },
+    });
+    store.journal.append('cashOut.reserved', { reference, amountMinor: amount, units: held }, id);
+  });
+  const batches = splitBatches(units, parts.dispenser.capabilities.batchMax);
+  return { kind: 'reserved', plan: { transactionId: id, batches, ordinal: 1 } };
+}
+
+/** Lets go of the notes that a sale held back; to be called inside a commit. */
+export function releaseReservation(parts: Parts, id: TransactionId, outcome: string): void {
+  for (const intent of parts.store.intents.forTransaction(id)) {
+    if (intent.kind !== 'reservation' || intent.state !== 'open') continue;
+    parts.store.intents.settle(intent.id, outcome, {});
+  }
+}
+
+/** Journals how the session ended. An unpaid invoice is still watched: see payments.ts. */
+export async function conclude(parts: Parts, input: EndInput): Promise<void> {
+  const { store, clock } = parts;
+  const { transactionId, end } = input;
+  const payment = store.intents
+    .forTransaction(transactionId)
+    .some(({ kind, state }) => kind === 'payment' && state === 'open');
+  store.commit(() => {
+    if (input.input.kind === 'redeem') settleClaim(parts, input.input.obligationId, end);
+    const owed = store.obligations
+      .forTransaction(transactionId)
+      .some(({ state }) => state !== 'settled' && state !== 'redeemed');
+    store.transactions.update(transactionId, {
+      state: end,
+      ...(payment ? {} : { outcome: end, endedAtUnixMs: clock.now() }),
+    });
+    if (!payment) releaseReservation(parts, transactionId, 'released');
+    if (!payment && !owed) store.secrets.erase(transactionId, 'claimCode');
+    store.journal.append(
+      'cashOut.ended',
+      { end, remainderMinor: input.remainderMinor },
+      transactionId,
+    );
+  });
+  parts.changed();
+}
+
+/** What was redeemed is over; a rest, or a doubt, is an obligation of its own by then. */
+function settleClaim(
+  { store }: Parts,
+  id: Parameters<Parts['store']['obligations']['get']>[0],
+  end: string,
+) {
+  if (store.obligations.get(id)?.state !== 'redeeming') return;
+  if (end === 'dispensed' || end === 'presentedNotTaken') {
+    store.obligations.setState(id, 'redeeming', 'redeemed', 'machine', end);
+    return;
+  }
+  const reason = 'redeemed in part or in doubt: what is left is an obligation of its own';
+  store.obligations.setState(id, 'redeeming', 'settled', 'machine', reason);
+}

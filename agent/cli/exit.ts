@@ -1,0 +1,50 @@
+/** How a command ends: the exit codes of design 15, and the error that carries one. */
+import { AtmError, ConfigError, messageOf, RelayError, StoreError } from '#protocol/base/errors.ts';
+
+/** Exit codes; from 69 on those of sysexits.h. */
+export const exitCode = {
+  done: 0,
+  fault: 1,
+  usage: 2,
+  unavailable: 69,
+  tryAgain: 75,
+  notPermitted: 77,
+  configuration: 78,
+} as const;
+/** One of the exit codes. */
+export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
+
+/** A command that cannot be done; the message is what the person at the keyboard reads. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exit: ExitCode;
+  constructor(exit: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exit = exit;
+  }
+}
+
+/** Whether an error, or what caused it, is the system's refusal of access. */
+function isRefusedAccess(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const refused = 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
+  return refused || isRefusedAccess(error.cause);
+}
+
+/** The exit code for anything thrown. */
+export function exitOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exit;
+  if (isRefusedAccess(error)) return exitCode.notPermitted;
+  if (error instanceof ConfigError) return exitCode.configuration;
+  const mayPass = error instanceof RelayError || error instanceof StoreError;
+  if (mayPass && ['timeOut', 'unreachable', 'locked'].includes(error.code)) {
+    return exitCode.tryAgain;
+  }
+  return exitCode.fault;
+}
+
+/** What to write for anything thrown: words for what is foreseen, the stack for what is not. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof CommandError || error instanceof AtmError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}

@@ -1,0 +1,187 @@
+/** How the command line writes what the agent says, for people: plain text of 80 columns. */
+import { minorDigits } from '#protocol/base/money.ts';
+import type {
+  DocumentView,
+  JournalEntryView,
+  MachineView,
+  ObligationView,
+  StatusView,
+} from '../api/schemas.ts';
+
+/** Width of a terminal that nobody has made wider. */
+const COLUMNS = 80;
+/** Width of the names on the left. */
+const NAME_COLUMNS = 13;
+
+/** Text that others wrote, without what could steer the terminal. */
+export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Cf}/gu, ' ');
+
+/** Breaks text into lines between words, and inside a word only when it is longer than a line. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const whole of plain(text).split(/ +/)) {
+    let word = whole;
+    if (line !== '' && line.length + 1 + word.length <= columns) {
+      line += ` ${word}`;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    for (; word.length > columns; word = word.slice(columns)) lines.push(word.slice(0, columns));
+    line = word;
+  }
+  return line === '' ? lines : [...lines, line];
+}
+
+/** Text moved to the right by as many columns, in lines that fit. */
+function indented(text: string, columns: number): string {
+  const margin = ' '.repeat(columns);
+  return wrap(text, COLUMNS - columns)
+    .map((line) => margin + line)
+    .join('\n');
+}
+
+/** A name on the left and its values under one another. */
+function row(name: string, values: readonly string[]): string {
+  const lines = values.flatMap((value) => wrap(value, COLUMNS - NAME_COLUMNS));
+  return lines
+    .map((line, index) => (index === 0 ? name : '').padEnd(NAME_COLUMNS) + line)
+    .join('\n');
+}
+
+/** An instant in UTC, to the second. */
+const instant = (unixMs: number) =>
+  new Date(unixMs)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z');
+
+/** A length of time in its two largest units, as `2 d 3 h`. */
+export function duration(ms: number): string {
+  const seconds = Math.floor(Math.max(0, ms) / 1_000);
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  const shown = parts.slice(first === -1 ? 3 : first).slice(0, 2);
+  return shown
+    .filter(([count], index) => count > 0 || index === 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(' ');
+}
+
+const fiat = (minor: number, currency: string, digits: number) =>
+  `${(minor / 10 ** digits).toFixed(digits)} ${currency}`;
+const words = ({ code, text }: { code: string; text: string }) =>
+  code === 'ok' ? text : `${code}: ${text}`;
+
+function direction({ open, reasons, feeFraction }: MachineView['cashIn']): string[] {
+  const fee = feeFraction === null ? '' : `, fee ${Number((feeFraction * 100).toFixed(4))} %`;
+  return open ? [`open${fee}`] : ['closed', ...reasons.map(words)];
+}
+
+/** `spire status`. */
+export function formatStatus(status: StatusView): string {
+  const { machine, journal } = status;
+  const { currency, session } = machine;
+  const rate = machine.rateMinorPerBtc;
+  return [
+    row('State', [machine.state]),
+    row('Cash-in', direction(machine.cashIn)),
+    row('Cash-out', direction(machine.cashOut)),
+    row('Price', [
+      rate === null ? 'none' : `${fiat(rate, currency, machine.minorDigits)} for 1 bitcoin`,
+    ]),
+    row('Session', [
+      session ? `${session.kind}, ${session.phase}, ${session.reference ?? ''}` : '-',
+    ]),
+    row('Signer', [words(status.signer)]),
+    row('Relays', status.relays.length === 0 ? ['none'] : status.relays.map(relayLine)),
+    row('Clock', [
+      status.clockOffsetMs === null ? 'offset unknown' : `${status.clockOffsetMs} ms off`,
+    ]),
+    row('Acceptor', [words(status.acceptor)]),
+    row('Dispenser', [words(status.dispenser)]),
+    row('Bays', status.cashUnits.length === 0 ? ['none'] : bayLines(status)),
+    row('Notes', status.accounts.length === 0 ? ['none'] : noteLines(status)),
+    row('Obligations', [`${status.openObligations} open`]),
+    row('Intents', [`${status.openIntents} open`]),
+    row('Journal', [`${journal.entries} entries, chain ${journal.chain}`, journal.head]),
+    row('Wallet', [status.walletId ?? 'not pinned']),
+    row('Spire key', [status.spirePubkey]),
+    row('Operator', [status.operatorPubkey]),
+  ].join('\n');
+}
+
+const relayLine = ({ url, state, reason }: StatusView['relays'][number]) =>
+  `${state} ${url}${reason === '' ? '' : ` (${reason})`}`;
+
+function bayLines({ cashUnits, machine }: StatusView): string[] {
+  return cashUnits.map(
+    ({ position, denomination, count, accuracy, parked }) =>
+      `${position}: ${count} notes of ${denomination} ${machine.currency}, ${accuracy}` +
+      (parked ? ', parked' : ''),
+  );
+}
+
+function noteLines({ accounts, machine }: StatusView): string[] {
+  return accounts.map(
+    ({ account, denomination, count }) =>
+      `${account}: ${count} of ${denomination} ${machine.currency}`,
+  );
+}
+
+/** One entry of `spire journal`. */
+export function formatEntry(entry: JournalEntryView): string {
+  const head = `${String(entry.seq).padStart(7)}  ${instant(entry.atUnixMs)}  ${plain(entry.kind)}`;
+  const body = Object.entries(entry.body).map(
+    ([name, value]) => `${name}=${JSON.stringify(value)}`,
+  );
+  const lines = [
+    entry.transactionId === null ? '' : `transaction=${entry.transactionId}`,
+    body.join(' '),
+  ].filter((line) => line !== '');
+  return [head, ...lines.map((line) => indented(line, 9))].join('\n');
+}
+
+/** `spire documents`; `nowUnixMs` tells how old they are. */
+export function formatDocuments(documents: readonly DocumentView[], nowUnixMs: number): string {
+  if (documents.length === 0) return 'No documents.';
+  const when = (unixMs: number | null) =>
+    unixMs === null ? 'never' : `${instant(unixMs)}, ${duration(nowUnixMs - unixMs)} ago`;
+  return documents
+    .map((one) =>
+      [
+        `${plain(one.type)} ${one.direction === 'in' ? '(from the operator)' : '(to the operator)'}`,
+        row('  written', [when(one.createdAtUnixMs)]),
+        ...(one.direction === 'in' ? [row('  applied', [when(one.appliedAtUnixMs)])] : []),
+        ...(one.eventId === null ? [] : [row('  event', [one.eventId])]),
+        ...(one.refused === null ? [] : [row('  refused', [one.refused])]),
+        ...(one.pending ? [row('  pending', ['waits to be published'])] : []),
+      ].join('\n'),
+    )
+    .join('\n');
+}
+
+/** `spire obligations`. */
+export function formatObligations(obligations: readonly ObligationView[]): string {
+  if (obligations.length === 0) return 'Nothing is owed, and nothing is unknown.';
+  return obligations
+    .map((one) => {
+      const amounts = [
+        one.amountSats === null ? '' : `${one.amountSats} sats`,
+        one.amountMinor === null
+          ? ''
+          : fiat(one.amountMinor, one.currency, minorDigits(one.currency)),
+      ].filter((amount) => amount !== '');
+      return [
+        `${one.reference}  ${one.kind}, ${one.state}, ${duration(one.ageMs)} old`,
+        indented(amounts.length === 0 ? 'amount unknown' : amounts.join(', '), 11),
+        ...(one.transactionId === null ? [] : [indented(`transaction=${one.transactionId}`, 11)]),
+      ].join('\n');
+    })
+    .join('\n');
+}

@@ -1,0 +1,107 @@
+/** The configuration file: one schema, parsed once, each room gets its slice. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError, messageOf } from '#protocol/base/errors.ts';
+import { minorDigits } from '#protocol/base/money.ts';
+
+const wholeSats = z.int().nonnegative();
+
+function isCurrency(code: string): boolean {
+  try {
+    return minorDigits(code) >= 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Where the price of a bitcoin comes from (design 6.1). */
+const rateSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('fixed'), minorPerBtc: z.int().positive() }),
+  z.strictObject({ kind: z.literal('lnbits'), url: z.url({ protocol: /^https$/ }) }),
+  z.strictObject({ kind: z.literal('public') }),
+]);
+
+const deviceSchema = z.strictObject({
+  protocol: z.string().min(1),
+  model: z.string().optional(),
+  port: z.string().min(1).describe('Device file; one under /dev/serial/by-id stays the same.'),
+});
+
+/** The file's schema. Defaults are said here and nowhere else. */
+export const configSchema = z.strictObject({
+  currency: z.string().refine(isCurrency, 'must be an ISO 4217 code such as USD'),
+  model: z.string().default('bitSpire'),
+  support: z.strictObject({
+    contact: z.string().min(3).describe('Shown with every reference: a telephone number, say.'),
+  }),
+  validator: deviceSchema,
+  dispenser: deviceSchema,
+  network: z.enum(['bitcoin', 'testnet', 'signet', 'regtest']).default('bitcoin'),
+  limits: z.strictObject({
+    max_cash_in_sats: wholeSats
+      .nullable()
+      .describe('Most sats of one cash-in; null for no cap, 0 to refuse all. Must be written.'),
+    exposurePerHourSats: wholeSats.default(20_000_000),
+    exposurePerDaySats: wholeSats.default(100_000_000),
+    walletReserveSats: wholeSats.default(0),
+    cashOutMaxMinor: z.int().positive().optional(),
+    cashOutNotesMax: z.int().min(1).max(200).default(40),
+  }),
+  rate: rateSchema.default({ kind: 'public' }),
+  cassettes: z
+    .strictObject({
+      changedDenomination: z.enum(['park', 'apply']).default('park'),
+      raisedCount: z.enum(['set', 'park']).default('set'),
+    })
+    .prefault({}),
+  beacon: z
+    .strictObject({ public: z.boolean().default(false), cashLevel: z.boolean().default(false) })
+    .prefault({}),
+  allowPrivateHosts: z
+    .boolean()
+    .default(false)
+    .describe('Relays and links on loopback and private addresses: for the demo only.'),
+  paths: z
+    .strictObject({
+      state: z.string().default('/var/lib/spire'),
+      socket: z.string().default('/run/spire/agent.sock'),
+    })
+    .prefault({}),
+  screen: z.strictObject({ port: z.int().min(0).max(65_535) }).default({ port: 8080 }),
+  log: z
+    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'trace']).default('info') })
+    .prefault({}),
+});
+
+/** The configuration, complete. */
+export type Config = z.output<typeof configSchema>;
+
+/**
+ * Checks a configuration. @throws ConfigError `invalidData` that lists everything that is
+ * wrong.
+ */
+export function parseConfig(input: unknown): Config {
+  const result = configSchema.safeParse(input);
+  if (result.success) return result.data;
+  throw new ConfigError(
+    'invalidData',
+    `the configuration is wrong:\n${z.prettifyError(result.error)}`,
+  );
+}
+
+/** Reads a configuration file. @throws ConfigError `notFound` or `invalidData`. */
+export function readConfig(path: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigError('notFound', `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+  let input: unknown;
+  try {
+    input = JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError('invalidData', `${path} is no JSON: ${messageOf(cause)}`, { cause });
+  }
+  return parseConfig(input);
+}

@@ -1,0 +1,291 @@
+/** Scripted runs: a customer's hands without a person, ended by a proof of conservation. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SimulatorError } from '#hal/simulator/device.ts';
+import { sleep, timedOut, withDeadline } from '#protocol/base/clock.ts';
+import { AtmError } from '#protocol/base/errors.ts';
+import type { World } from '#protocol/simulator/world.ts';
+import type { CashInView, CashOutView, CustomerCommand, MachineView } from '../api/schemas.ts';
+import { makeAcceptor, makeDispenser } from '../devices.ts';
+import { type Agent, startAgent } from '../main.ts';
+import {
+  type DemoContext,
+  type DemoDevices,
+  demoConfig,
+  type Hardware,
+  openHardware,
+  openWorld,
+  pairOnce,
+} from './machine.ts';
+import { differences, truthOf } from './truth.ts';
+
+/** What a script may do, in any order. */
+export const scriptSteps = ['cash-in', 'cash-out'] as const;
+export type ScriptStep = (typeof scriptSteps)[number];
+
+/** Faults that a script may be run with. */
+export const scriptFaults = { 'lose-note': { device: 'dispenser', name: 'loseNote' } } as const;
+export type ScriptFault = keyof typeof scriptFaults;
+
+export interface ScriptOptions {
+  readonly steps: readonly ScriptStep[];
+  readonly fault: ScriptFault | undefined;
+  readonly devices: DemoDevices;
+  readonly behindPtys: boolean;
+  /** Progress, a line at a time. */
+  readonly say: (line: string) => void;
+}
+
+/** The last line of a run. */
+export interface ScriptResult {
+  readonly cashIn: object | null;
+  readonly cashOut: object | null;
+  readonly conserved: boolean;
+  readonly journal: { readonly entries: number; readonly chain: 'ok' | 'broken' };
+  /** What did not agree, in words; only when it did not. */
+  readonly differences?: readonly string[];
+}
+
+/** Notes that the script puts in, and the amount that it takes out. */
+const NOTES = [20, 50, 5];
+const PAYOUT_MINOR = 16_000;
+/** A step of the machine takes seconds; a bunker that restarts takes longer. */
+const STEP_LIMIT_MS = 60_000;
+/** A slot that is shut opens within a second; ten say that it will not. */
+const PUSH_MS = 100;
+const PUSHES_MAX = 100;
+
+/** Runs the script on a machine of its own, which is removed afterwards. */
+export async function runScript(
+  context: DemoContext,
+  options: ScriptOptions,
+): Promise<ScriptResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'spire-script-'));
+  const stops: (() => Promise<void> | void)[] = [];
+  try {
+    const world = await openWorld(context, folder);
+    stops.push(() => world.stop());
+    const hardware = await openHardware(context, folder, options.devices, options.behindPtys);
+    stops.push(() => hardware.stop());
+    await pairOnce(context, world, join(folder, 'state'));
+    options.say('paired by a real seed');
+    const agent = await startDemoAgent(context, folder, options.devices, hardware);
+    stops.push(() => agent.stop());
+    return await new Script(context, options, world, hardware, agent).run();
+  } finally {
+    for (const stop of stops.reverse()) await stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function startDemoAgent(
+  context: DemoContext,
+  folder: string,
+  devices: DemoDevices,
+  hardware: Hardware,
+): Promise<Agent> {
+  const { clock, log } = context;
+  const config = demoConfig(folder, devices, hardware.ports, 0);
+  const common = { clock, log: log.child({ room: 'hal' }) };
+  return startAgent({
+    ...context,
+    config,
+    acceptor: makeAcceptor({
+      ...common,
+      ...devices.validator,
+      port: hardware.ports.validator,
+      currency: config.currency,
+    }),
+    dispenser: makeDispenser({ ...common, ...devices.dispenser, port: hardware.ports.dispenser }),
+  });
+}
+
+/** One customer with a script. */
+class Script {
+  readonly #context: DemoContext;
+  readonly #options: ScriptOptions;
+  readonly #world: World;
+  readonly #hardware: Hardware;
+  readonly #agent: Agent;
+
+  constructor(
+    context: DemoContext,
+    options: ScriptOptions,
+    world: World,
+    hardware: Hardware,
+    agent: Agent,
+  ) {
+    this.#context = context;
+    this.#options = options;
+    this.#world = world;
+    this.#hardware = hardware;
+    this.#agent = agent;
+  }
+
+  async run(): Promise<ScriptResult> {
+    const before = truthOf(this.#hardware);
+    const { say, steps, fault } = this.#options;
+    let cashIn: object | null = null;
+    let cashOut: object | null = null;
+    for (const step of steps) {
+      await this.#until(`in service for ${step}`, (view) =>
+        view.state === 'idle' && view[step === 'cash-in' ? 'cashIn' : 'cashOut'].open
+          ? true
+          : undefined,
+      );
+      if (step === 'cash-in') cashIn = await this.#cashIn();
+      else {
+        if (fault)
+          this.#hardware.dispenser.control({ do: 'fault', name: scriptFaults[fault].name });
+        cashOut = await this.#cashOut();
+      }
+    }
+    const { store } = this.#agent;
+    const found = differences(
+      store,
+      before,
+      truthOf(this.#hardware),
+      this.#world,
+      this.#agent.service.view().currency,
+    );
+    for (const difference of found) say(`not conserved: ${difference}`);
+    const { entries, chain } = store.verify();
+    return {
+      cashIn,
+      cashOut,
+      conserved: found.length === 0,
+      journal: { entries, chain },
+      ...(found.length === 0 ? {} : { differences: found }),
+    };
+  }
+
+  async #cashIn(): Promise<object> {
+    const { say } = this.#options;
+    const session = await this.#start('startCashIn');
+    let notes = 0;
+    for (const denomination of NOTES) {
+      await this.#cashInUntil('the slot is open', (view) => {
+        const fits = view.terms?.acceptedMinor.some((value) => value === denomination * 100);
+        return view.phase === 'inserting' && view.notes === notes && fits ? true : undefined;
+      });
+      await this.#insert(denomination);
+      notes += 1;
+      const total = await this.#cashInUntil(`$${denomination} is in`, (view) =>
+        view.notes === notes ? view.netSats : undefined,
+      );
+      say(`$${denomination} deposited, ${total} sats after the fee`);
+    }
+    const step = await this.#cashInUntil('the customer may finish', (view) =>
+      view.phase === 'inserting' ? view.step : undefined,
+    );
+    await this.#command({ do: 'finish', session, step });
+    const offered = await this.#cashInUntil('the link is there', (view) =>
+      view.lnurl === null ? undefined : view,
+    );
+    const lnurl = offered.lnurl ?? '';
+    say('withdraw link on the screen');
+    const claimed = this.#world.keeper.claim(lnurl);
+    if (!claimed.ok) throw new AtmError('refused', `the link was not paid: ${claimed.reason}`);
+    const ended = await this.#cashInUntil('the claim is seen', (view) =>
+      view.outcome === null ? undefined : view,
+    );
+    say(`claimed ${claimed.sats} sats: ${ended.outcome?.code}`);
+    await this.#command({ do: 'dismiss', session, step: ended.step });
+    const { fiatMinor, principalSats, feeSats, netSats } = ended;
+    const { currency } = this.#agent.service.view();
+    return { fiatMinor, currency, principalSats, feeSats, netSats, lnurl };
+  }
+
+  /** Pushes a note in, again and again while the slot is shut, as a person does. */
+  async #insert(denomination: number): Promise<void> {
+    for (let push = 1; ; push++) {
+      try {
+        this.#hardware.validator.control({ do: 'insert', denomination });
+        return;
+      } catch (error) {
+        if (!(error instanceof SimulatorError) || push >= PUSHES_MAX) throw error;
+        await sleep(this.#context.clock, PUSH_MS);
+      }
+    }
+  }
+
+  async #cashOut(): Promise<object> {
+    const { say } = this.#options;
+    const session = await this.#start('startCashOut');
+    const choosing = await this.#cashOutUntil('amounts are offered', (view) =>
+      view.phase === 'choosing' && view.offeredMinor.length > 0 ? view : undefined,
+    );
+    const amountMinor = choosing.offeredMinor.includes(PAYOUT_MINOR)
+      ? PAYOUT_MINOR
+      : (choosing.offeredMinor.at(-1) ?? 0);
+    await this.#command({ do: 'chooseAmount', session, step: choosing.step, amountMinor });
+    const invoiced = await this.#cashOutUntil('the invoice is there', (view) => {
+      if (view.outcome) throw new AtmError('refused', `no invoice: ${view.outcome.text}`);
+      return view.bolt11 === null ? undefined : view;
+    });
+    say(`invoice over ${invoiced.wireSats} sats on the screen`);
+    const paid = this.#world.keeper.pay(invoiced.bolt11 ?? '');
+    if (!paid.ok) throw new AtmError('refused', `the invoice was not paid: ${paid.reason}`);
+    const ended = await this.#cashOutUntil('the cash is out', (view) =>
+      view.outcome === null ? undefined : view,
+    );
+    this.#hardware.dispenser.control({ do: 'take' });
+    say(`${ended.outcome?.code}: ${JSON.stringify(ended.dispensed)}`);
+    await this.#command({ do: 'dismiss', session, step: ended.step });
+    const { fiatMinor, principalSats, feeSats, wireSats, dispensed, reference } = ended;
+    const { currency } = this.#agent.service.view();
+    const transaction = this.#agent.store.transactions
+      .recent(100)
+      .find((one) => one.reference === reference);
+    const paymentHash = transaction?.paymentHash ?? null;
+    return { fiatMinor, currency, principalSats, feeSats, wireSats, paymentHash, dispensed };
+  }
+
+  async #start(what: 'startCashIn' | 'startCashOut'): Promise<string> {
+    const session = Buffer.from(this.#context.random.bytes(16)).toString('hex');
+    await this.#command({ do: what, session, step: 0 });
+    return session;
+  }
+
+  async #command(command: CustomerCommand): Promise<void> {
+    const result = await this.#agent.service.command(command);
+    if (!result.ok) throw new AtmError('refused', `${command.do}: ${result.reason}`);
+  }
+
+  #cashInUntil<T>(what: string, pick: (view: CashInView) => T | undefined): Promise<T> {
+    return this.#until(what, ({ session }) =>
+      session?.kind === 'cashIn' ? pick(session) : undefined,
+    );
+  }
+
+  #cashOutUntil<T>(what: string, pick: (view: CashOutView) => T | undefined): Promise<T> {
+    return this.#until(what, ({ session }) =>
+      session?.kind === 'cashOut' ? pick(session) : undefined,
+    );
+  }
+
+  /** Waits until the view says it, at most a minute. */
+  async #until<T>(what: string, pick: (view: MachineView) => T | undefined): Promise<T> {
+    const { service } = this.#agent;
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const look = (view: MachineView) => {
+      try {
+        const found = pick(view);
+        if (found !== undefined) resolve(found);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const off = service.subscribe(look);
+    look(service.view());
+    try {
+      const found = await withDeadline(this.#context.clock, STEP_LIMIT_MS, promise);
+      if (found !== timedOut) return found;
+      const view = JSON.stringify(service.view());
+      throw new AtmError('timeOut', `waited a minute for: ${what}. The machine shows ${view}`);
+    } finally {
+      off();
+    }
+  }
+}

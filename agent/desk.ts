@@ -1,0 +1,340 @@
+/**
+ * The customer's desk: takes commands by session and step, hands them to the spire machine, and
+ * shows
+ * what the machine and the store say. It decides nothing about money.
+ */
+import type { ActorRefFrom, SnapshotFrom } from 'xstate';
+import { position, type TransactionId } from '#protocol/base/ids.ts';
+import { minorDigits, minorWithin } from '#protocol/base/money.ts';
+import type {
+  CashInView,
+  CashOutView,
+  CommandResult,
+  CustomerCommand,
+  MachineView,
+} from './api/schemas.ts';
+import { feeFractionOf } from './cash-in/terms.ts';
+import { availableBays } from './cash-out/available.ts';
+import { offeredAmounts } from './cash-out/denominate.ts';
+import { invoiceOf } from './cash-out/payments.ts';
+import { hashClaimCode } from './claim-code.ts';
+import type { CashInContext, cashInMachine } from './machines/cash-in.ts';
+import type { cashOutMachine } from './machines/cash-out.ts';
+import type { CustomerEvent, Opening, SpireEvent, spireMachine } from './machines/spire.ts';
+import type { Parts } from './parts.ts';
+import type { Direction } from './reasons.ts';
+
+/** Wrong claim codes that are let pass in the window (design 7.7). */
+const WRONG_TRIES_MAX = 5;
+const WRONG_TRIES_MS = 600_000;
+/** A link comes back by its code for a day (design 6.5). */
+const LINK_SHOWN_MS = 86_400_000;
+/** Results kept, so that a repeat gets the first one; the oldest are forgotten. */
+const RESULTS_MAX = 256;
+
+type Refusal = Extract<CommandResult, { ok: false }>['code'];
+type SpireActor = ActorRefFrom<typeof spireMachine>;
+
+const ENDS: Readonly<Record<string, string>> = {
+  claimed: 'Your sats have been claimed. Thank you.',
+  unclaimed: 'The code on the screen has gone dark. Your five words bring it back.',
+  owed: 'Your money is safe. Keep your five words and your reference.',
+  cancelled: 'Nothing was taken.',
+  closed: 'This is not possible now.',
+  needsOperator: 'Please call the operator and read out your reference. Keep your five words.',
+  dispensed: 'Thank you.',
+  presentedNotTaken: 'Your notes are waiting in the slot.',
+  remainder: 'Part of your cash is still owed. Your five words are good for it at this machine.',
+  expired: 'The invoice has expired. If you paid it after all, your five words are good for it.',
+  failed: 'This did not work. Nothing was taken.',
+};
+
+/** Puts commands to the machine and shows it. */
+export class Desk {
+  readonly #parts: Parts;
+  readonly #spire: SpireActor;
+  readonly #results = new Map<string, CommandResult>();
+  /** The screen's name for the session that is on, and its next step. */
+  #session = { id: '', step: 0 };
+
+  constructor(parts: Parts, spire: SpireActor) {
+    this.#parts = parts;
+    this.#spire = spire;
+  }
+
+  /** Carries out a command; a repeat of an accepted one returns the first result. */
+  command(command: CustomerCommand): CommandResult {
+    const key = `${command.session}:${command.step}:${command.do}`;
+    const first = this.#results.get(key);
+    if (first) return first;
+    const result = this.#carryOut(command);
+    if (result.ok) {
+      this.#results.set(key, result);
+      const [oldest] = this.#results.keys();
+      if (this.#results.size > RESULTS_MAX && oldest !== undefined) this.#results.delete(oldest);
+    }
+    return result;
+  }
+
+  #carryOut(command: CustomerCommand): CommandResult {
+    switch (command.do) {
+      case 'startCashIn':
+        return this.#open(command, { kind: 'cashIn' }, 'cashIn');
+      case 'startCashOut':
+        return this.#open(command, { kind: 'cashOut' }, 'cashOut');
+      case 'redeem':
+        return this.#redeem(command, command.code);
+      case 'chooseAmount':
+        return this.#chooseAmount(command, command.amountMinor);
+      case 'finish':
+        return this.#pass(command, { type: 'customer.finished' });
+      case 'cancel':
+        return this.#pass(command, { type: 'customer.cancelled' });
+      case 'dismiss':
+        return this.#pass(command, { type: 'customer.dismissed' });
+    }
+  }
+
+  #refuse(code: Refusal, reason: string): CommandResult {
+    return { ok: false, code, reason, step: this.#session.step };
+  }
+
+  #accept(id: string, step: number): CommandResult {
+    this.#session = { id, step: step + 1 };
+    return { ok: true, session: id, step: step + 1 };
+  }
+
+  #open(command: CustomerCommand, opening: Opening, direction: Direction): CommandResult {
+    if (command.step !== 0) return this.#refuse('sequenceError', 'a session opens at step 0');
+    const snapshot = this.#spire.getSnapshot();
+    if (snapshot.context.opening) return this.#refuse('busy', 'another session is on');
+    const event: SpireEvent = { type: 'session.opened', opening };
+    if (!snapshot.can(event)) {
+      const [reason] = this.#parts.board.list(direction);
+      return this.#refuse('closed', reason?.text ?? 'The machine is not ready yet.');
+    }
+    // Before the event: the machine may change the view at once.
+    const accepted = this.#accept(command.session, 0);
+    this.#spire.send(event);
+    return accepted;
+  }
+
+  #chooseAmount(command: CustomerCommand, amountMinor: number): CommandResult {
+    const amount = this.#offered().find((offered) => offered === amountMinor);
+    if (amount === undefined) return this.#refuse('usage', 'this amount is not offered now');
+    return this.#pass(command, { type: 'amount.chosen', amount });
+  }
+
+  #pass(command: CustomerCommand, event: CustomerEvent): CommandResult {
+    if (command.session !== this.#session.id) {
+      return this.#refuse('notFound', 'this session is over');
+    }
+    if (command.step !== this.#session.step) {
+      return this.#refuse('sequenceError', `the next step is ${this.#session.step}`);
+    }
+    if (!this.#can(event)) {
+      return this.#refuse('sequenceError', 'this is not possible now');
+    }
+    const accepted = this.#accept(command.session, command.step);
+    this.#spire.send(event);
+    return accepted;
+  }
+
+  #redeem(command: CustomerCommand, code: string): CommandResult {
+    const { store, clock, claimKey } = this.#parts;
+    const now = clock.now();
+    if (store.wrongTries.countSince('claim', now - WRONG_TRIES_MS) >= WRONG_TRIES_MAX) {
+      return this.#refuse('tooManyTries', 'Too many wrong codes. Please wait ten minutes.');
+    }
+    const transaction = store.transactions.byClaimHash(hashClaimCode(claimKey, code));
+    if (!transaction) {
+      store.commit(() => store.wrongTries.add('claim', now));
+      return this.#refuse('notFound', 'No such code at this machine.');
+    }
+    const owed = store.obligations
+      .forTransaction(transaction.id)
+      .filter(({ state }) => state === 'open');
+    const cash = owed.find(({ kind }) => kind === 'remainder' || kind === 'latePayment');
+    if (cash) {
+      const opening: Opening = {
+        kind: 'claimCash',
+        transactionId: transaction.id,
+        obligationId: cash.id,
+      };
+      return this.#open(command, opening, 'cashOut');
+    }
+    const young = now - transaction.createdAtUnixMs < LINK_SHOWN_MS;
+    if (
+      transaction.kind === 'cashIn' &&
+      transaction.wireSats > 0 &&
+      young &&
+      !transaction.outcome
+    ) {
+      return this.#open(command, { kind: 'claimSats', transactionId: transaction.id }, 'cashIn');
+    }
+    const why = owed.length > 0 ? 'The operator has to settle this' : 'Nothing is owed any more';
+    return this.#refuse('closed', `${why} (reference ${transaction.reference}).`);
+  }
+
+  /** Whether the session that is on knows this event in its present state. */
+  #can(event: CustomerEvent): boolean {
+    const { cashIn, cashOut } = this.#spire.getSnapshot().children;
+    if (cashIn && event.type !== 'amount.chosen') return cashIn.getSnapshot().can(event);
+    if (cashOut && event.type !== 'customer.finished') return cashOut.getSnapshot().can(event);
+    return false;
+  }
+
+  #offered() {
+    return offeredAmounts(availableBays(this.#parts), this.#parts.config.limits);
+  }
+
+  /** The machine as a customer may see it. */
+  view(): MachineView {
+    const { config, board, rates } = this.#parts;
+    const fees = this.#parts.fees();
+    const fraction = (direction: Direction) => (fees ? feeFractionOf(fees[direction]) : null);
+    const side = (direction: Direction) => ({
+      open: board.open(direction),
+      reasons: board.list(direction).map(({ code, text }) => ({ code, text })),
+      feeFraction: fraction(direction),
+    });
+    return {
+      state: this.#state(),
+      currency: config.currency,
+      minorDigits: minorDigits(config.currency),
+      supportContact: config.support.contact,
+      cashIn: side('cashIn'),
+      cashOut: side('cashOut'),
+      rateMinorPerBtc: rates.latest()?.minorPerBtc ?? null,
+      session: this.#sessionView(),
+    };
+  }
+
+  #state(): MachineView['state'] {
+    const snapshot = this.#spire.getSnapshot();
+    if (snapshot.matches('recovering')) return 'recovering';
+    if (snapshot.matches('outOfService')) return 'outOfService';
+    if (snapshot.matches('stopping')) return 'stopping';
+    if (snapshot.matches({ inService: 'cashIn' })) return 'cashIn';
+    if (snapshot.matches({ inService: 'cashOut' })) return 'cashOut';
+    return 'idle';
+  }
+
+  #sessionView(): CashInView | CashOutView | null {
+    const { cashIn, cashOut } = this.#spire.getSnapshot().children;
+    if (cashIn) return this.#cashInView(cashIn.getSnapshot());
+    if (cashOut) return this.#cashOutView(cashOut.getSnapshot());
+    return null;
+  }
+
+  #common(
+    id: TransactionId | null,
+    context: Pick<CashInContext, 'notice'> & { end: string | null },
+    ended: boolean,
+  ) {
+    const { store } = this.#parts;
+    const transaction = id === null ? undefined : store.transactions.get(id);
+    const code = id === null ? undefined : store.secrets.get(id, 'claimCode');
+    return {
+      session: this.#session.id,
+      step: this.#session.step,
+      reference: transaction?.reference ?? null,
+      claimCode: code?.reveal() ?? null,
+      notice: context.notice,
+      outcome:
+        ended && context.end !== null
+          ? { code: context.end, text: context.notice?.text ?? ENDS[context.end] ?? context.end }
+          : null,
+    };
+  }
+
+  #cashInView(child: SnapshotFrom<typeof cashInMachine>): CashInView {
+    const { store } = this.#parts;
+    const { context } = child;
+    const id = context.transactionId;
+    const transaction = id === null ? undefined : store.transactions.get(id);
+    const ended = child.matches('done') || child.matches('concluding');
+    const common = this.#common(id, context, ended);
+    const offering = child.matches('offering');
+    const anyMoney = (transaction?.principalSats ?? 0) > 0 || context.escrowed !== null;
+    return {
+      kind: 'cashIn',
+      ...common,
+      claimCode: anyMoney || child.matches('accepting') ? common.claimCode : null,
+      phase: cashInPhase(child),
+      terms: context.terms && {
+        rateMinorPerBtc: context.terms.rate,
+        feeFraction: context.terms.feeFraction,
+        capSats: context.terms.capSats,
+        capMinor: capMinorOf(context),
+        acceptedMinor: [...context.terms.accepted],
+      },
+      notes: context.total?.notes ?? 0,
+      fiatMinor: transaction?.fiatMinor ?? 0,
+      principalSats: transaction?.principalSats ?? 0,
+      feeSats: transaction?.feeSats ?? 0,
+      netSats: transaction?.wireSats ?? 0,
+      lnurl: (offering && id !== null && store.secrets.get(id, 'lnurl')?.reveal()) || null,
+    };
+  }
+
+  #minorOf(dispensed: Readonly<Record<string, number>>): number {
+    const { cashUnits } = this.#parts.store;
+    return Object.entries(dispensed).reduce(
+      (sum, [bay, count]) => sum + count * (cashUnits.get(position(Number(bay)))?.value ?? 0),
+      0,
+    );
+  }
+
+  #cashOutView(child: SnapshotFrom<typeof cashOutMachine>): CashOutView {
+    const { store } = this.#parts;
+    const fees = this.#parts.fees();
+    const { context } = child;
+    const id = context.transactionId;
+    const transaction = id === null ? undefined : store.transactions.get(id);
+    const ended = child.matches('done') || child.matches('concluding');
+    const paying = child.matches('awaitingPayment');
+    return {
+      kind: 'cashOut',
+      ...this.#common(id, context, ended),
+      phase: cashOutPhase(child),
+      offeredMinor: child.matches('choosing') ? [...this.#offered()] : [],
+      fiatMinor: transaction?.fiatMinor ?? 0,
+      principalSats: transaction?.principalSats ?? 0,
+      feeSats: transaction?.feeSats ?? 0,
+      wireSats: transaction?.wireSats ?? 0,
+      feeFraction: fees ? feeFractionOf(fees.cashOut) : 0,
+      rateMinorPerBtc: transaction?.rateMinorPerBtc ?? this.#parts.rates.latest()?.minorPerBtc ?? 0,
+      bolt11: (paying && id !== null && invoiceOf(store, id)) || null,
+      expiresAtUnixMs: paying ? context.expiresAtUnixMs : null,
+      dispensedMinor: this.#minorOf(context.dispensed),
+      dispensed: { ...context.dispensed },
+      remainderMinor: context.remainderMinor,
+    };
+  }
+}
+
+function capMinorOf({ terms }: CashInContext): number | null {
+  return terms === null || terms.capSats === null ? null : minorWithin(terms.capSats, terms.rate);
+}
+
+function cashInPhase(child: SnapshotFrom<typeof cashInMachine>): CashInView['phase'] {
+  if (child.matches('quoting') || child.matches('opening')) return 'quoting';
+  if (child.matches({ accepting: 'depositing' }) || child.matches({ accepting: 'returning' })) {
+    return 'moving';
+  }
+  if (child.matches('accepting')) return 'inserting';
+  if (child.matches('closing')) return 'moving';
+  if (child.matches('issuing')) return 'issuing';
+  if (child.matches('offering')) return 'offering';
+  return 'ended';
+}
+
+function cashOutPhase(child: SnapshotFrom<typeof cashOutMachine>): CashOutView['phase'] {
+  if (child.matches('choosing')) return 'choosing';
+  if (child.matches('reserving') || child.matches('invoicing')) return 'preparing';
+  if (child.matches('awaitingPayment')) return 'awaitingPayment';
+  if (child.matches('redeeming') || child.matches('dispensing')) return 'dispensing';
+  if (child.matches('presenting')) return 'presenting';
+  return 'ended';
+}

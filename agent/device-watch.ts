@@ -1,0 +1,284 @@
+/**
+ * Keeps both devices in use: opens them, tries again, initialises them when they ask for it, tells
+ * the
+ * reason board, and takes what no customer session is there to take.
+ */
+
+import type { CashAcceptorEvent, CashAcceptorStatus } from '#hal/cash-acceptor.ts';
+import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
+import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
+import { DeviceError, messageOf } from '#protocol/base/errors.ts';
+import { takeUnexpectedCredit } from './cash-in/note.ts';
+import type { Parts } from './parts.ts';
+
+/** Pause before a device that did not open, or could not be initialised, is tried again. */
+const RETRY_MS = 5_000;
+/** Pace of asking an idle dispenser how it is; it does not report by itself. */
+const DISPENSER_POLL_MS = 10_000;
+/** Initialisations in a row that may leave a credit to be taken first. */
+const INITIALISE_MAX = 3;
+
+/** What the watch has to know of the rest of the agent. */
+export interface SessionState {
+  /** True while a session takes notes: then the notes are its business. */
+  takesNotes(): boolean;
+  /** True while a session may be using the dispenser. */
+  dispenses(): boolean;
+  /** Settles what was open on a device when the program last ended; called once it answers. */
+  recover(device: 'acceptor' | 'dispenser'): Promise<void>;
+}
+
+/** The watch over validator and dispenser. */
+export class DeviceWatch {
+  readonly #parts: Parts;
+  readonly #session: SessionState;
+  readonly #closed = new AbortController();
+  readonly #offs: (() => void)[] = [];
+  #cancelPoll: CancelTimer = () => undefined;
+  #initialising: boolean = false;
+  #checking: Promise<void> | undefined;
+  /** Devices of which the recovery is done: before that nothing may be reset. */
+  readonly #recovered = new Set<'acceptor' | 'dispenser'>();
+  #dispenser: CashDispenserStatus | undefined;
+
+  constructor(parts: Parts, session: SessionState) {
+    this.#parts = parts;
+    this.#session = session;
+  }
+
+  /** Opens both devices; resolves when each was tried once. What failed is tried again later. */
+  async start(): Promise<void> {
+    const { acceptor, dispenser } = this.#parts;
+    this.#offs.push(
+      acceptor.subscribe((event) => this.#onAcceptor(event)),
+      dispenser.subscribe((event) => {
+        if (event.kind === 'status.changed') this.#inBackground(this.checkDispenser());
+        else this.#parts.log.error({ err: event.error }, 'dispenser failed');
+      }),
+    );
+    await Promise.all([this.#openAcceptor(), this.#openDispenser()]);
+    this.#pollLater();
+  }
+
+  /** The dispenser's condition as last asked. */
+  dispenserStatus(): CashDispenserStatus | undefined {
+    return this.#dispenser;
+  }
+
+  /** Stops watching; the devices are closed by their owner. */
+  close(): void {
+    this.#closed.abort(new Error('closed'));
+    this.#cancelPoll();
+    for (const off of this.#offs) off();
+  }
+
+  async #openAcceptor(): Promise<void> {
+    const { acceptor, board, log } = this.#parts;
+    try {
+      const identity = await acceptor.open();
+      log.info({ identity }, 'validator identified');
+      this.#parts.store.commit(() =>
+        this.#parts.store.journal.append('acceptor.opened', {
+          ...identity,
+          serialNumber: identity.serialNumber ?? null,
+          powerUp: acceptor.status().powerUp,
+        }),
+      );
+      if (acceptor.values().length === 0) {
+        board.set('cashIn', 'currencyMismatch', 'The validator knows no note of this currency.');
+      }
+      await this.#session.recover('acceptor');
+      this.#recovered.add('acceptor');
+      await this.initialiseAcceptor();
+    } catch (err) {
+      if (!(err instanceof DeviceError)) throw err;
+      log.warn({ err }, 'validator not opened');
+      board.set('cashIn', 'validator', `The validator does not work: ${err.message}`);
+      this.#later(() => this.#openAcceptor());
+    }
+  }
+
+  async #openDispenser(): Promise<void> {
+    const { dispenser, board, log, store } = this.#parts;
+    try {
+      const identity = await dispenser.open();
+      log.info({ identity }, 'dispenser identified');
+      store.commit(() =>
+        store.journal.append('dispenser.opened', {
+          ...identity,
+          serialNumber: identity.serialNumber ?? null,
+        }),
+      );
+      await this.#session.recover('dispenser');
+      this.#recovered.add('dispenser');
+      await this.checkDispenser();
+    } catch (err) {
+      if (!(err instanceof DeviceError)) throw err;
+      log.warn({ err }, 'dispenser not opened');
+      board.set('cashOut', 'dispenser', `The dispenser does not work: ${err.message}`);
+      this.#later(() => this.#openDispenser());
+    }
+  }
+
+  /**
+   * Makes the validator ready. An open intent on it belongs to the recovery, which settles it
+   * first;
+   * with none, a note that was left inside is nobody's deposit.
+   */
+  async initialiseAcceptor(): Promise<void> {
+    const { acceptor, store } = this.#parts;
+    if (this.#initialising || !this.#recovered.has('acceptor')) return;
+    this.#initialising = true;
+    try {
+      for (let round = 0; round < INITIALISE_MAX; round++) {
+        if (acceptor.status().device !== 'attention') break;
+        const before = acceptor.status();
+        const intent = store.commit(() => {
+          const body = { powerUp: before.powerUp };
+          store.journal.append('initialise.intended', { device: 'acceptor', ...body });
+          return store.intents.open({ kind: 'initialise', device: 'acceptor', body });
+        });
+        const outcome = await acceptor.initialise();
+        store.commit(() => {
+          store.intents.settle(intent.id, outcome.note, { evidence: outcome.evidence });
+          store.journal.append('initialise.settled', { ...outcome });
+        });
+        if (outcome.note !== 'deposited') break;
+        await takeUnexpectedCredit(this.#parts, undefined);
+      }
+    } finally {
+      this.#initialising = false;
+    }
+    this.#tellAcceptor(acceptor.status());
+    if (acceptor.status().device === 'attention') this.#later(() => this.initialiseAcceptor());
+  }
+
+  /**
+   * Makes the dispenser ready. It may move notes that were left on its path, so it is journaled
+   * like
+   * a dispense; bays that it moved notes of are counted at the next exchange.
+   */
+  async #initialiseDispenser(): Promise<void> {
+    const { dispenser, store } = this.#parts;
+    const intent = store.commit(() => {
+      store.journal.append('initialise.intended', { device: 'dispenser' });
+      return store.intents.open({ kind: 'initialise', device: 'dispenser', body: {} });
+    });
+    const outcome = await dispenser.initialise();
+    const moved =
+      outcome.kind === 'answered'
+        ? outcome.units.filter(({ presented, rejected }) => presented + rejected > 0)
+        : [];
+    store.commit(() => {
+      store.intents.settle(intent.id, outcome.kind, { evidence: outcome.evidence });
+      for (const { position } of moved) {
+        const unit = store.cashUnits.get(position);
+        if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
+      }
+      store.journal.append('initialise.settled', {
+        device: 'dispenser',
+        outcome: outcome.kind,
+        evidence: outcome.evidence,
+        moved: moved.map((unit) => ({ ...unit })),
+      });
+    });
+  }
+
+  #onAcceptor(event: CashAcceptorEvent): void {
+    const { log, store } = this.#parts;
+    switch (event.kind) {
+      case 'status.changed':
+        this.#tellAcceptor(event.status);
+        if (event.status.device === 'attention' && !this.#session.takesNotes()) {
+          this.#inBackground(this.initialiseAcceptor());
+        }
+        break;
+      case 'note.escrowed':
+        if (!this.#session.takesNotes()) this.#inBackground(this.#giveBack());
+        break;
+      case 'credit.unexpected':
+        this.#inBackground(takeUnexpectedCredit(this.#parts, event.value));
+        break;
+      case 'fraud.attempted':
+        store.commit(() => store.journal.append('fraud.attempted', { code: event.code }));
+        break;
+      case 'device.failed':
+        log.error({ err: event.error }, 'validator failed');
+        break;
+      default:
+        log.debug({ kind: event.kind }, 'acceptor news');
+    }
+  }
+
+  /** A note that came to escrow with no session to want it. */
+  async #giveBack(): Promise<void> {
+    const outcome = await this.#parts.acceptor.returnNote();
+    this.#parts.store.commit(() =>
+      this.#parts.store.journal.append('note.givenBack', { ...outcome }),
+    );
+  }
+
+  #tellAcceptor({ device, cashBox, fault }: CashAcceptorStatus): void {
+    const { board } = this.#parts;
+    const why: Readonly<Record<typeof device, string | undefined>> = {
+      ready: undefined,
+      offline: 'The validator does not answer.',
+      attention: 'The validator is being initialised.',
+      fault: `The validator needs help: ${fault?.text ?? 'unknown fault'}.`,
+    };
+    board.set('cashIn', 'validator', why[device]);
+    const boxWhy: Readonly<Record<typeof cashBox, string | undefined>> = {
+      ok: undefined,
+      unknown: undefined,
+      full: 'The cash box is full.',
+      missing: 'The cash box is out.',
+    };
+    board.set('cashIn', 'cashBox', boxWhy[cashBox]);
+  }
+
+  /** Asks the dispenser how it is, makes it ready where it asks for that, and tells the board. */
+  checkDispenser(): Promise<void> {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
+  }
+
+  async #check(): Promise<void> {
+    const { board, dispenser } = this.#parts;
+    let status = await dispenser.status();
+    if (status.device === 'attention' && this.#recovered.has('dispenser')) {
+      await this.#initialiseDispenser();
+      status = await dispenser.status();
+    }
+    this.#dispenser = status;
+    const why: Readonly<Record<typeof status.device, string | undefined>> = {
+      ready: undefined,
+      offline: 'The dispenser does not answer.',
+      attention: 'The dispenser must be initialised.',
+      fault: `The dispenser needs help: ${status.fault?.text ?? 'unknown fault'}.`,
+    };
+    const path = status.path === 'notes' ? 'Notes are left inside the dispenser.' : undefined;
+    board.set('cashOut', 'dispenser', why[status.device] ?? path);
+    this.#parts.changed();
+  }
+
+  #pollLater(): void {
+    this.#cancelPoll = this.#parts.clock.after(DISPENSER_POLL_MS, () => {
+      const check = this.#session.dispenses() ? Promise.resolve() : this.checkDispenser();
+      this.#inBackground(check.finally(() => this.#closed.signal.aborted || this.#pollLater()));
+    });
+  }
+
+  #later(task: () => Promise<void>): void {
+    this.#inBackground(sleep(this.#parts.clock, RETRY_MS, this.#closed.signal).then(task));
+  }
+
+  /** Runs beside everything else; a fault is the operator's to read, not a customer's to meet. */
+  #inBackground(task: Promise<unknown>): void {
+    task.catch((err: unknown) => {
+      if (this.#closed.signal.aborted) return;
+      this.#parts.log.error({ err, message: messageOf(err) }, 'device watch failed');
+    });
+  }
+}

@@ -1,0 +1,82 @@
+/** Documents both ways: the operator's come in and are applied, ours go out. */
+import type { FeesDocument } from '#protocol/documents/fees.ts';
+import type { DocumentInbox } from '#protocol/documents/inbox.ts';
+import type { Pairing } from '#protocol/pairing/pairing.ts';
+import type { RpcClient } from '#protocol/rpc/rpc.ts';
+import type { DocumentView } from '../api/schemas.ts';
+import type { Config } from '../config.ts';
+import { IncomingDocuments, type IncomingOptions } from './incoming.ts';
+import { OutgoingDocuments, type OutgoingOptions } from './outgoing.ts';
+import { documentsView } from './view.ts';
+
+/** What the documents need. */
+export interface OperatorDocumentsOptions
+  extends Pick<IncomingOptions, 'store' | 'board' | 'clock' | 'log'>,
+    Pick<IncomingOptions, 'positions' | 'mayApply' | 'changed'> {
+  readonly config: Config;
+  readonly nostr: {
+    readonly inbox: Pick<DocumentInbox, 'open'>;
+    readonly publisher: OutgoingOptions['publisher'];
+    readonly rpc: Pick<RpcClient, 'clockOffsetMs'>;
+  };
+  readonly pairing: Pick<Pairing, 'operatorPubkey'>;
+}
+
+/** See the head of the file. */
+export class OperatorDocuments {
+  readonly #options: OperatorDocumentsOptions;
+  readonly #incoming: IncomingDocuments;
+  readonly #outgoing: OutgoingDocuments;
+
+  /** Puts the last good documents in force. @throws ConfigError for a beacon that cannot be. */
+  constructor(options: OperatorDocumentsOptions) {
+    const { nostr, pairing } = options;
+    this.#options = options;
+    this.#incoming = new IncomingDocuments({
+      ...options,
+      clockOffsetMs: () => nostr.rpc.clockOffsetMs(),
+    });
+    const { operatorPubkey } = pairing;
+    this.#outgoing = new OutgoingDocuments({
+      ...options,
+      publisher: nostr.publisher,
+      operatorPubkey,
+    });
+  }
+
+  /** Starts to hear and to speak. */
+  open(): void {
+    this.#options.nostr.inbox.open((report) => this.#incoming.receive(report));
+    this.#outgoing.open();
+  }
+
+  /** Stops publishing at once; the inbox is closed by its owner. */
+  close(): void {
+    this.#outgoing.close();
+  }
+
+  /** The fee document in force. */
+  fees(): FeesDocument | undefined {
+    return this.#incoming.fees();
+  }
+
+  /** The operator's `max_cash_in_sats`; undefined without such a document. */
+  operatorCap(): number | null | undefined {
+    return this.#incoming.operatorCap();
+  }
+
+  /** Applies cassettes that waited for the end of a session. @throws StoreError */
+  applyPending(): void {
+    this.#incoming.applyPending();
+  }
+
+  /** Publishes soon what waits, whatever failed before. */
+  wake(): void {
+    this.#outgoing.wake();
+  }
+
+  /** All documents, as the local API shows them. */
+  views(): DocumentView[] {
+    return documentsView(this.#options.store);
+  }
+}

@@ -1,0 +1,31 @@
+/** Effects of the machines: invoked promise actors, declared as stubs and supplied by main.ts. */
+import { AssertionError } from 'node:assert';
+import { fromPromise, type PromiseActorLogic } from 'xstate';
+
+/** An effect that a machine names but does not have; `provide` replaces it. */
+export function stub<Output, Input = undefined>(name: string): PromiseActorLogic<Output, Input> {
+  return fromPromise<Output, Input>(() => Promise.reject(new Error(`actor not provided: ${name}`)));
+}
+
+/**
+ * Makes an effect of an async function. It resolves with an outcome union; a rejection is an
+ * unforeseen fault and ends in `needsOperator`. A failed assertion kills the process instead:
+ * XState
+ * would hand it to `onError`, and a bug would be served to a customer.
+ */
+export function effect<Output, Input = undefined>(
+  run: (input: Input, signal: AbortSignal) => Promise<Output>,
+): PromiseActorLogic<Output, Input> {
+  return fromPromise<Output, Input>(async ({ input, signal }) => {
+    try {
+      return await run(input, signal);
+    } catch (error) {
+      if (error instanceof AssertionError) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+      throw error;
+    }
+  });
+}

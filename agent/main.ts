@@ -1,0 +1,314 @@
+/** The agent put together: state, relays, devices, machines, local API. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ActorRefFrom, createActor } from 'xstate';
+import type { CashAcceptor } from '#hal/cash-acceptor.ts';
+import type { CashDispenser } from '#hal/cash-dispenser.ts';
+import type { CancelTimer, Clock, Random } from '#protocol/base/clock.ts';
+import { ConfigError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { Secret } from '#protocol/base/secret.ts';
+import type { Pairing } from '#protocol/pairing/pairing.ts';
+import { PairingFile } from '#protocol/pairing/pairing-file.ts';
+import { openStore, type Store } from '#state/store.ts';
+import type { MachineView } from './api/schemas.ts';
+import { type RunningApi, startApi } from './api/server.ts';
+import { cashInActors } from './cash-in/actors.ts';
+import { fetchText } from './cash-in/lnurl.ts';
+import { Withdraws } from './cash-in/withdraws.ts';
+import { cashOutActors } from './cash-out/actors.ts';
+import { Payments } from './cash-out/payments.ts';
+import type { Config } from './config.ts';
+import { Desk } from './desk.ts';
+import { DeviceWatch } from './device-watch.ts';
+import { OperatorDocuments } from './documents/operator-documents.ts';
+import { HealthWatch } from './health-watch.ts';
+import { cashInMachine } from './machines/cash-in.ts';
+import { cashOutMachine } from './machines/cash-out.ts';
+import { effect } from './machines/effect.ts';
+import { spireMachine } from './machines/spire.ts';
+import { type NostrSide, openNostr } from './nostr.ts';
+import type { Parts } from './parts.ts';
+import { openRates } from './rates.ts';
+import { ReasonBoard } from './reasons.ts';
+import { recoverDevice, recoverTransactions } from './recovery.ts';
+import { openSealingKey } from './sealing-key.ts';
+import type { SpireService } from './service.ts';
+import { journalView, obligationsView, statusView } from './service-views.ts';
+import { VERSION } from './version.ts';
+import { openWalletWatch } from './wallet-watch.ts';
+
+/** What the agent is started with; devices are opened by the agent and closed by it. */
+export interface AgentOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly acceptor: CashAcceptor;
+  readonly dispenser: CashDispenser;
+  /** systemd's credentials folder, if there is one. */
+  readonly credentialsFolder?: string | undefined;
+}
+
+/** A running agent. */
+export interface Agent {
+  readonly service: SpireService;
+  readonly store: Store;
+  /** Address of the screen, with the token that opens it. */
+  readonly screenUrl: string;
+  /** Lets a session end that has no money in flight, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** The pairing in force. @throws ConfigError `notFound` when this machine was never paired. */
+function loadPairing(stateFolder: string, file: PairingFile): Pairing {
+  const pairing = file.load();
+  if (pairing) return pairing;
+  throw new ConfigError(
+    'notFound',
+    `this machine is not paired (no pairing.json in ${stateFolder}): run \`spire pair\``,
+  );
+}
+
+/** Names this run of the computer, so that the journal tells a restart from a power cut. */
+function bootId(random: Random): string {
+  const path = '/proc/sys/kernel/random/boot_id';
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  return Buffer.from(random.bytes(16)).toString('hex');
+}
+
+/**
+ * Starts the agent: it comes in service by itself as its peers and devices are there.
+ * @throws ConfigError, StoreError for what a person has to mend first.
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { config, clock, random, log } = options;
+  const folder = config.paths.state;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const sealing = openSealingKey(folder, options.credentialsFolder, random);
+  const pairing = loadPairing(
+    folder,
+    new PairingFile({
+      path: join(folder, 'pairing.json'),
+      sealingKey: sealing.origin === 'credential' ? sealing.key : undefined,
+      random,
+      log,
+    }),
+  );
+  const store = openStore({
+    path: join(folder, 'state.sqlite'),
+    clock,
+    random,
+    log: log.child({ room: 'state' }),
+    sealingKey: sealing.key,
+    bootId: bootId(random),
+    backupFolder: join(folder, 'backups'),
+  });
+  const nostr = openNostr({ pairing, store, clock, random, log });
+  return new RunningAgent(options, pairing, store, nostr, sealing.key).start();
+}
+
+/** Everything that runs, and the order in which it starts and ends. */
+class RunningAgent implements Agent {
+  readonly store: Store;
+  readonly service: SpireService;
+  readonly #options: AgentOptions;
+  readonly #nostr: NostrSide;
+  readonly #parts: Parts;
+  readonly #documents: OperatorDocuments;
+  readonly #withdraws: Withdraws;
+  readonly #payments: Payments;
+  readonly #devices: DeviceWatch;
+  readonly #health: HealthWatch;
+  readonly #spire: ActorRefFrom<typeof spireMachine>;
+  readonly #listeners = new Set<(view: MachineView) => void>();
+  #api: RunningApi | undefined;
+  #announced: boolean = false;
+
+  constructor(
+    options: AgentOptions,
+    pairing: Pairing,
+    store: Store,
+    nostr: NostrSide,
+    key: Secret<Uint8Array>,
+  ) {
+    const { config, clock, random, log, acceptor, dispenser } = options;
+    this.store = store;
+    this.#options = options;
+    this.#nostr = nostr;
+    const board = new ReasonBoard();
+    const { wallet, signer, rpc } = nostr;
+    const { walletId } = pairing;
+    board.setBoth('starting', 'The machine is starting.');
+    const common = { config, clock, random, log, store, board, wallet, walletId };
+    this.#documents = new OperatorDocuments({
+      ...common,
+      nostr,
+      pairing,
+      mayApply: () => this.#isIdle(),
+      positions: dispenser.capabilities.positions,
+      changed: () => this.#change(),
+    });
+    this.#parts = {
+      ...common,
+      acceptor,
+      dispenser,
+      signer,
+      rpc,
+      rates: openRates({ ...common, rate: config.rate, currency: config.currency }),
+      walletWatch: openWalletWatch(common),
+      claimKey: key,
+      fees: () => this.#documents.fees(),
+      operatorCap: () => this.#documents.operatorCap(),
+      changed: () => this.#change(),
+    };
+    this.#withdraws = new Withdraws(this.#parts, fetchText);
+    this.#payments = new Payments(this.#parts);
+    this.#devices = new DeviceWatch(this.#parts, {
+      takesNotes: () => this.#spire.getSnapshot().children.cashIn !== undefined,
+      dispenses: () => this.#spire.getSnapshot().children.cashOut !== undefined,
+      recover: (device) => recoverDevice(this.#parts, device),
+    });
+    this.#health = new HealthWatch(this.#parts);
+    this.#spire = this.#createMachine();
+    this.service = this.#createService(pairing);
+  }
+
+  get screenUrl(): string {
+    return this.#api?.screenUrl ?? '';
+  }
+
+  async start(): Promise<this> {
+    const { board } = this.#parts;
+    const { config, clock, random, log } = this.#options;
+    board.subscribe(() => {
+      const open = { cashIn: board.open('cashIn'), cashOut: board.open('cashOut') };
+      this.#spire.send({ type: 'reasons.changed', open });
+      this.#change();
+    });
+    this.store.commit(() => this.store.journal.append('agent.started', { version: VERSION }));
+    this.#api = await startApi({
+      service: this.service,
+      log: log.child({ room: 'agent' }),
+      clock,
+      random,
+      socketPath: config.paths.socket,
+      screen: { host: '127.0.0.1', port: config.screen.port },
+      screenFile: join(import.meta.dirname, 'screen/index.html'),
+    });
+    this.#documents.open();
+    this.#spire.start();
+    this.#health.start((listener) => this.#nostr.signer.onHealth(listener));
+    return this;
+  }
+
+  /** Devices first, then what was open when the program ended, then the doors. */
+  async #recover(): Promise<void> {
+    await this.#devices.start();
+    recoverTransactions(this.#parts, this.#payments, this.#withdraws);
+    this.#health.checkNotes();
+    this.#parts.board.setBoth('starting', undefined);
+  }
+
+  #createMachine(): ActorRefFrom<typeof spireMachine> {
+    const { log, clock } = this.#options;
+    const machine = spireMachine.provide({
+      actors: {
+        cashIn: cashInMachine.provide({ actors: cashInActors(this.#parts, this.#withdraws) }),
+        cashOut: cashOutMachine.provide({ actors: cashOutActors(this.#parts, this.#payments) }),
+        recover: effect<void>(() => this.#recover()),
+        tidyUp: effect<void>(async () => {
+          this.#documents.applyPending();
+          this.#health.checkNotes();
+          await this.#devices.checkDispenser();
+        }),
+      },
+    });
+    return createActor(machine, {
+      clock: machineClock(clock),
+      inspect: (event) => {
+        if (event.type !== '@xstate.snapshot') return;
+        log.debug({ actor: event.actorRef.sessionId, event: event.event.type }, 'machine moved');
+        this.#change();
+      },
+    });
+  }
+
+  #createService(pairing: Pairing): SpireService {
+    const parts = this.#parts;
+    const desk = new Desk(parts, this.#spire);
+    const sources = {
+      parts,
+      desk,
+      spirePubkey: pairing.spirePubkey,
+      operatorPubkey: pairing.operatorPubkey,
+      relayStatus: () => this.#nostr.relayStatus(),
+      dispenserStatus: () => this.#devices.dispenserStatus(),
+    };
+    return {
+      view: () => desk.view(),
+      subscribe: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+      command: (command) => Promise.resolve(desk.command(command)),
+      status: () => statusView(sources),
+      journal: (query) => journalView(parts, query),
+      documents: () => this.#documents.views(),
+      obligations: () => obligationsView(parts),
+    };
+  }
+
+  #isIdle(): boolean {
+    const { cashIn, cashOut } = this.#spire.getSnapshot().children;
+    return cashIn === undefined && cashOut === undefined;
+  }
+
+  /** Tells the screens once for all changes of a moment. */
+  #change(): void {
+    if (this.#announced) return;
+    this.#announced = true;
+    setImmediate(() => {
+      this.#announced = false;
+      const view = this.service.view();
+      for (const listener of this.#listeners) listener(view);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#parts.board.setBoth('stopping', 'The machine is being stopped.');
+    this.#spire.send({ type: 'agent.stopped' });
+    await this.#api?.close();
+    this.#health.close();
+    this.#devices.close();
+    this.#withdraws.close();
+    this.#payments.close();
+    this.#documents.close();
+    this.#spire.stop();
+    await this.#options.acceptor.close();
+    await this.#options.dispenser.close();
+    await this.#nostr.close();
+    this.store.close();
+  }
+}
+
+/** XState's timers on our clock. */
+function machineClock(clock: Clock) {
+  const timers = new Map<number, CancelTimer>();
+  let last = 0;
+  return {
+    setTimeout: (task: (...args: unknown[]) => void, delayMs: number): number => {
+      const id = ++last;
+      const fire = () => {
+        timers.delete(id);
+        task();
+      };
+      timers.set(id, clock.after(delayMs, fire));
+      return id;
+    },
+    clearTimeout: (id: number): void => {
+      timers.get(id)?.();
+      timers.delete(id);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** The service: the agent on real ports, by a configuration file. It never falls back to the demo. */
+import { Command, CommanderError } from 'commander';
+import { SystemPort } from '#hal/serial-port.ts';
+import { systemClock, systemRandom } from '#protocol/base/clock.ts';
+import { ConfigError, messageOf, StoreError } from '#protocol/base/errors.ts';
+import { createLog } from '#protocol/base/log.ts';
+import { readConfig } from './config.ts';
+import { makeAcceptor, makeDispenser } from './devices.ts';
+import { startAgent } from './main.ts';
+
+/** Longest the ending may take, ms; then the process ends as it is, and the next start recovers. */
+const STOP_LIMIT_MS = 20_000;
+
+/**
+ * Runs the agent until it is told to stop. Exit codes as design 15: 0 after a stop, 2 for wrong usage,
+ * 78 for a configuration or pairing that cannot be used, 75 when the state is locked or full.
+ */
+export async function run(argv: readonly string[]): Promise<number> {
+  const program = new Command('spire-agent')
+    .description('The agent of a bitSpire cash machine, on its real ports.')
+    .requiredOption('--config <file>', 'configuration file')
+    .exitOverride();
+  try {
+    program.parse([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+  try {
+    return await serve(program.opts<{ config: string }>().config);
+  } catch (error) {
+    if (!(error instanceof ConfigError) && !(error instanceof StoreError)) throw error;
+    process.stderr.write(`${messageOf(error)}\n`);
+    return error instanceof ConfigError ? 78 : 75;
+  }
+}
+
+async function serve(path: string): Promise<number> {
+  const config = readConfig(path);
+  const log = createLog(config.log.level);
+  const clock = systemClock;
+  const hal = { clock, log: log.child({ room: 'hal' }) };
+  const port = (device: { readonly port: string }) => new SystemPort({ path: device.port, clock });
+  const { validator, dispenser, currency } = config;
+  const agent = await startAgent({
+    config,
+    clock,
+    random: systemRandom,
+    log,
+    credentialsFolder: process.env.CREDENTIALS_DIRECTORY,
+    acceptor: makeAcceptor({ ...hal, ...modelOf(validator), port: port(validator), currency }),
+    dispenser: makeDispenser({ ...hal, ...modelOf(dispenser), port: port(dispenser) }),
+  });
+  log.info({ screen: new URL(agent.screenUrl).origin }, 'agent started');
+  process.stdout.write(`${JSON.stringify({ screen: agent.screenUrl })}\n`);
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name));
+  });
+  log.info({ signal }, 'stopping');
+  clock.after(STOP_LIMIT_MS, () => process.exit(0));
+  await agent.stop();
+  process.exit(0);
+}
+
+const modelOf = ({ protocol, model }: { protocol: string; model?: string | undefined }) => ({
+  protocol,
+  model,
+});

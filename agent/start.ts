@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+/** The way in: the whole machine on simulators, or with `--config` the machine itself. */
+import { requireNode } from '#protocol/base/node-version.ts';
+
+requireNode();
+// Native code is loaded only now, by a Node that can.
+const { run } = process.argv.includes('--config')
+  ? await import('./serve.ts')
+  : await import('./demo.ts');
+process.exitCode = await run(process.argv.slice(2));
