@@ -49,7 +49,7 @@ export interface ScriptResult {
 
 /** Notes that the script puts in, and the amount that it takes out. */
 const NOTES = [20, 50, 5];
-const PAYOUT_MINOR = 16_000;
+const PAYOUT_MINOR = 7_000;
 /** A step of the machine takes seconds; a bunker that restarts takes longer. */
 const STEP_LIMIT_MS = 60_000;
 /** A slot that is shut opens within a second; ten say that it will not. */
