@@ -14,7 +14,6 @@ import { openStore, type Store } from '#state/store.ts';
 import type { MachineView } from './api/schemas.ts';
 import { type RunningApi, startApi } from './api/server.ts';
 import { cashInActors } from './cash-in/actors.ts';
-import { fetchText } from './cash-in/lnurl.ts';
 import { Withdraws } from './cash-in/withdraws.ts';
 import { cashOutActors } from './cash-out/actors.ts';
 import { Payments } from './cash-out/payments.ts';
@@ -22,6 +21,7 @@ import type { Config } from './config.ts';
 import { Desk } from './desk.ts';
 import { DeviceWatch } from './device-watch.ts';
 import { OperatorDocuments } from './documents/operator-documents.ts';
+import { fetchJson } from './fetch-json.ts';
 import { HealthWatch } from './health-watch.ts';
 import { cashInMachine } from './machines/cash-in.ts';
 import { cashOutMachine } from './machines/cash-out.ts';
@@ -162,7 +162,7 @@ class RunningAgent implements Agent {
       operatorCap: () => this.#documents.operatorCap(),
       changed: () => this.#change(),
     };
-    this.#withdraws = new Withdraws(this.#parts, fetchText);
+    this.#withdraws = new Withdraws(this.#parts, fetchJson);
     this.#payments = new Payments(this.#parts);
     this.#devices = new DeviceWatch(this.#parts, {
       takesNotes: () => this.#spire.getSnapshot().children.cashIn !== undefined,

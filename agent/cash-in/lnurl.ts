@@ -5,11 +5,10 @@
 import { bech32 } from '@scure/base';
 import { z } from 'zod';
 import { isPrivateHost } from '#protocol/private-host.ts';
+import type { FetchJson } from '../fetch-json.ts';
 
 /** Longest link we take; a QR code of more is not read from a screen. */
 const LNURL_CHARACTERS_MAX = 1_024;
-const ANSWER_BYTES_MAX = 16_384;
-const ANSWER_LIMIT_MS = 5_000;
 
 /** A link that may be shown, or why not. */
 export type LnurlCheck =
@@ -59,25 +58,11 @@ const refusal = z.object({ status: z.literal('ERROR'), reason: z.string().max(50
 /** The wallets' words for a link that was claimed; anything else said is no proof. */
 const SPENT = /\b(spent|used|claimed|already been withdrawn)\b/i;
 
-/** Fetches text; injected so that a simulation needs no network. @throws any error */
-export type FetchText = (url: string) => Promise<string>;
-
-/** Asks over HTTP: no redirects, five seconds, 16 KiB. */
-export const fetchText: FetchText = async (url) => {
-  const response = await fetch(url, {
-    redirect: 'error',
-    signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
-  });
-  const text = await response.text();
-  if (text.length > ANSWER_BYTES_MAX) throw new Error('the answer is too long');
-  return text;
-};
-
 /** Asks the link's server (LUD-03 step 2), which changes nothing. Never rejects. */
-export async function askLink(url: string, fetchLink: FetchText): Promise<LinkState> {
+export async function askLink(url: string, fetchLink: FetchJson): Promise<LinkState> {
   let answer: unknown;
   try {
-    answer = JSON.parse(await fetchLink(url));
+    answer = await fetchLink(url);
   } catch (error) {
     return { kind: 'unreachable', reason: error instanceof Error ? error.message : String(error) };
   }

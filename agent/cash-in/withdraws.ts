@@ -12,9 +12,10 @@ import type { PreparedCall, RpcAnswer } from '#protocol/rpc/rpc.ts';
 import { findPayout } from '#protocol/rpc/wallet.ts';
 import { SignerError } from '#protocol/signer/signer.ts';
 import type { Intent } from '#state/intents.ts';
+import type { FetchJson } from '../fetch-json.ts';
 import type { IssueOutcome, Notice } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
-import { askLink, checkLnurl, type FetchText } from './lnurl.ts';
+import { askLink, checkLnurl } from './lnurl.ts';
 import { transactionOf } from './session.ts';
 import { learnCap } from './terms.ts';
 import { type WithdrawBody, withdrawBody, withdrawJson } from './withdraw-body.ts';
@@ -50,11 +51,11 @@ const owed = (code: string, text: string): IssueOutcome => ({
 /** Issues withdraw links and follows them until they are claimed. */
 export class Withdraws {
   readonly #parts: Parts;
-  readonly #fetchLink: FetchText;
+  readonly #fetchLink: FetchJson;
   readonly #running = new Map<TransactionId, Promise<Settlement>>();
   readonly #closed = new AbortController();
 
-  constructor(parts: Parts, fetchLink: FetchText) {
+  constructor(parts: Parts, fetchLink: FetchJson) {
     this.#parts = parts;
     this.#fetchLink = fetchLink;
   }

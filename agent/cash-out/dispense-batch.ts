@@ -182,7 +182,8 @@ function next(
     return { kind: 'short', units, next: { ...plan, batches, ordinal: plan.ordinal + 1 } };
   }
   owe(parts, plan.transactionId, 'remainder', missing, judgement.evidence);
-  const text = `${formatMoney(missing, parts.config.currency)} could not be handed out. Your code holds it.`;
+  const money = formatMoney(missing, parts.config.currency);
+  const text = `${money} could not be handed out. Your code holds it.`;
   return {
     kind: 'remainder',
     units,

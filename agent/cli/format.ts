@@ -155,7 +155,7 @@ export function formatDocuments(documents: readonly DocumentView[], nowUnixMs: n
   return documents
     .map((one) =>
       [
-        `${plain(one.type)} ${one.direction === 'in' ? '(from the operator)' : '(to the operator)'}`,
+        `${plain(one.type)} (${one.direction === 'in' ? 'from' : 'to'} the operator)`,
         row('  written', [when(one.createdAtUnixMs)]),
         ...(one.direction === 'in' ? [row('  applied', [when(one.appliedAtUnixMs)])] : []),
         ...(one.eventId === null ? [] : [row('  event', [one.eventId])]),

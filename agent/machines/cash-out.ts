@@ -1,5 +1,6 @@
 /**
- * The customer's cash-out: sats in, notes out (design 5 and 7). Pure: every effect is an invoked actor
+ * The customer's cash-out: sats in, notes out (design 5 and 7). Pure: every effect is an invoked
+ * actor
  * from main.ts, and the journal is the only memory; no snapshot is ever restored.
  */
 import { assign, setup } from 'xstate';

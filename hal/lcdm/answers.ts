@@ -75,7 +75,7 @@ export function faultOf(status: LcdmStatus): CashDispenserStatus['fault'] {
 }
 
 /** Notes on the way inside: a sensor before the exit is covered. */
-export function hasNotesOnPath({ sensors }: LcdmStatus): boolean {
+function hasNotesOnPath({ sensors }: LcdmStatus): boolean {
   return sensors.diverterLeft || sensors.diverterRight || sensors.eject || sensors.reject;
 }
 

@@ -12,7 +12,7 @@ export const OFFSET = 0x20;
 /** Most notes in one command, with the rejected ones. Source: cash-hardware.md 7.1. */
 export const NOTES_MAX = 100;
 /** Sequence numbers start again after this one: the highest that fits a byte without being FF. */
-export const SEQUENCE_MAX = 0xfe - OFFSET;
+const SEQUENCE_MAX = 0xfe - OFFSET;
 const DISPENSE_RESERVED_BYTES = 9;
 const SEQUENCE_RESERVED_BYTES = 4;
 const BAY_COUNT_BYTES = 3;

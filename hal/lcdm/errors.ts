@@ -37,50 +37,50 @@ const doubtful = (cure: LcdmError['cure'], text: string): LcdmError => ({
  * The errors by code. Counts are trusted where the mechanism has stopped before the eject sensor or
  * has not begun. From there to the exit a note may be in the customer's hand and not in the count.
  */
-export const lcdmErrors: Readonly<Record<number, LcdmError>> = {
-  1: trusted('nothing', 'a note could not be picked up'),
-  2: trusted('initialise', 'jam between the check sensor and the diverter'),
-  3: trusted('initialise', 'jam between the diverter and the eject sensor'),
-  4: doubtful('initialise', 'jam between the eject sensor and the exit'),
-  5: doubtful('initialise', 'a note stays in the exit'),
-  6: doubtful('initialise', 'a note that was suspect has been ejected'),
-  7: doubtful('initialise', 'count mismatch at the eject sensor'),
-  8: doubtful('initialise', 'a note that should be rejected has passed the eject sensor'),
-  9: doubtful('initialise', 'a note too long at the eject sensor'),
-  10: doubtful('initialise', 'a note too long at the exit sensor'),
-  11: trusted('initialise', 'notes on the path before the start'),
-  12: trusted('nothing', 'too many notes in one command'),
-  13: trusted('nothing', 'too many notes rejected in one command'),
-  14: doubtful('person', 'purge ended abnormally'),
-  32: trusted('person', 'sensor trouble or foreign matter before the start'),
-  33: trusted('person', 'sensor trouble or foreign matter before the start'),
-  34: trusted('person', 'solenoid trouble before the start'),
-  35: trusted('person', 'motor or slit sensor trouble before the start'),
-  36: trusted('nothing', 'no cassette in a bay that was asked for notes'),
-  37: trusted('nothing', 'a bay that was asked for notes is near its end'),
-  38: trusted('person', 'no reject tray'),
-  41: doubtful('initialise', 'more notes dispensed than were asked for'),
-  [BAD_COMMAND]: trusted('nothing', 'command not known'),
-  [BAD_PARAMETER]: trusted('nothing', 'parameter not known'),
-  50: doubtful('person', 'program not verified'),
-  51: doubtful('person', 'program could not be written'),
-  52: doubtful('person', 'program verification failed'),
-  53: doubtful('person', 'settings memory could not be written'),
-  54: doubtful('person', 'settings memory has a wrong checksum'),
-  64: doubtful('initialise', 'a note of the first bay came while another was asked'),
-  65: doubtful('initialise', 'a note of the second bay came while another was asked'),
-  66: doubtful('initialise', 'a note of the third bay came while another was asked'),
-  67: doubtful('initialise', 'a note of the fourth bay came while another was asked'),
-  81: trusted('nothing', 'pick-up error of another firmware'),
-  88: trusted('nothing', 'nothing dispensed, of another firmware'),
-};
+export const lcdmErrors: ReadonlyMap<number, LcdmError> = new Map([
+  [0x01, trusted('nothing', 'a note could not be picked up')],
+  [0x02, trusted('initialise', 'jam between the check sensor and the diverter')],
+  [0x03, trusted('initialise', 'jam between the diverter and the eject sensor')],
+  [0x04, doubtful('initialise', 'jam between the eject sensor and the exit')],
+  [0x05, doubtful('initialise', 'a note stays in the exit')],
+  [0x06, doubtful('initialise', 'a note that was suspect has been ejected')],
+  [0x07, doubtful('initialise', 'count mismatch at the eject sensor')],
+  [0x08, doubtful('initialise', 'a note that should be rejected has passed the eject sensor')],
+  [0x09, doubtful('initialise', 'a note too long at the eject sensor')],
+  [0x0a, doubtful('initialise', 'a note too long at the exit sensor')],
+  [0x0b, trusted('initialise', 'notes on the path before the start')],
+  [0x0c, trusted('nothing', 'too many notes in one command')],
+  [0x0d, trusted('nothing', 'too many notes rejected in one command')],
+  [0x0e, doubtful('person', 'purge ended abnormally')],
+  [0x20, trusted('person', 'sensor trouble or foreign matter before the start')],
+  [0x21, trusted('person', 'sensor trouble or foreign matter before the start')],
+  [0x22, trusted('person', 'solenoid trouble before the start')],
+  [0x23, trusted('person', 'motor or slit sensor trouble before the start')],
+  [0x24, trusted('nothing', 'no cassette in a bay that was asked for notes')],
+  [0x25, trusted('nothing', 'a bay that was asked for notes is near its end')],
+  [0x26, trusted('person', 'no reject tray')],
+  [0x29, doubtful('initialise', 'more notes dispensed than were asked for')],
+  [BAD_COMMAND, trusted('nothing', 'command not known')],
+  [BAD_PARAMETER, trusted('nothing', 'parameter not known')],
+  [0x32, doubtful('person', 'program not verified')],
+  [0x33, doubtful('person', 'program could not be written')],
+  [0x34, doubtful('person', 'program verification failed')],
+  [0x35, doubtful('person', 'settings memory could not be written')],
+  [0x36, doubtful('person', 'settings memory has a wrong checksum')],
+  [0x40, doubtful('initialise', 'a note of the first bay came while another was asked')],
+  [0x41, doubtful('initialise', 'a note of the second bay came while another was asked')],
+  [0x42, doubtful('initialise', 'a note of the third bay came while another was asked')],
+  [0x43, doubtful('initialise', 'a note of the fourth bay came while another was asked')],
+  [0x51, trusted('nothing', 'pick-up error of another firmware')],
+  [0x58, trusted('nothing', 'nothing dispensed, of another firmware')],
+]);
 
 /** What is assumed of a code that is in no list: another firmware's table. */
 const UNKNOWN: LcdmError = doubtful('initialise', 'an error that is in no list');
 
 /** The meaning of a code. */
 export function lcdmError(code: number): LcdmError {
-  return lcdmErrors[code] ?? UNKNOWN;
+  return lcdmErrors.get(code) ?? UNKNOWN;
 }
 
 /** The code as people read it in the manual: two hex digits. */

@@ -139,7 +139,7 @@ export async function serveControl(path: string, device: SimulatedDevice): Promi
 }
 
 /** Carries out one line. Nothing that a line can say ends the program. */
-export function answerLine(line: string, device: SimulatedDevice): Reply {
+function answerLine(line: string, device: SimulatedDevice): Reply {
   let json: unknown;
   try {
     json = JSON.parse(line);
@@ -168,7 +168,7 @@ function serveConnection(socket: Socket, device: SimulatedDevice): void {
   socket.on('data', (text: string) => {
     for (const [at, part] of text.split('\n').entries()) {
       if (at > 0) {
-        if (false) reply(refuse('usage', `a line has at most ${LINE_LENGTH_MAX} characters`));
+        if (isTooLong) reply(refuse('usage', `a line has at most ${LINE_LENGTH_MAX} characters`));
         else if (pending.trim() !== '') reply(answerLine(pending, device));
         pending = '';
         isTooLong = false;

@@ -20,6 +20,8 @@ export type InboxReport =
   | {
       readonly kind: 'accepted';
       readonly document: IncomingDocument;
+      /** What it was read from, decrypted: what to keep, so that it can be read again. */
+      readonly text: string;
       readonly event: SignedEvent;
     }
   | {
@@ -166,7 +168,7 @@ export class DocumentInbox {
     const parsed = readText(incomingTypes[type], decryption.text);
     if (parsed.kind === 'refused') return refuse(parsed.reason);
     this.#accepted.set(type, versionOf(event));
-    this.#report({ kind: 'accepted', document: parsed.document, event });
+    this.#report({ kind: 'accepted', document: parsed.document, text: decryption.text, event });
   }
 
   #isClosed(): boolean {

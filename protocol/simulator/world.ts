@@ -109,21 +109,16 @@ async function startPeers(
       relays: [relay.url],
     });
   const seed = kept?.seed ?? mintSeed();
-  if (folder !== undefined) {
-    const save = () =>
-      saveWorld(folder, {
-        version: 1,
-        keys,
-        relayPort: relay.port,
-        lnurlPort,
-        seed,
-        bunker: bunker.policy.state,
-        keeper: keeper.state,
-      });
-    keeper.onChange = save;
-    bunker.policy.onChange = save;
-    save();
-  }
+  const save = () => {
+    if (folder === undefined) return;
+    const { port: relayPort } = relay;
+    const { state } = bunker.policy;
+    const kept = { keys, relayPort, lnurlPort, seed, bunker: state, keeper: keeper.state };
+    saveWorld(folder, { version: 1, ...kept });
+  };
+  keeper.onChange = save;
+  bunker.policy.onChange = save;
+  save();
   return {
     isNew: kept === undefined,
     seed,

@@ -133,7 +133,9 @@ export const screens: readonly (readonly [name: string, MachineView])[] = [
     cashIn({
       notice: {
         code: 'noteRefused',
-        text: 'Your $100 note came back: it passes the limit of this machine. The highest note that fits is $50.',
+        text:
+          'Your $100 note came back: it passes the limit of this machine. ' +
+          'The highest note that fits is $50.',
       },
     }),
   ],
@@ -145,7 +147,9 @@ export const screens: readonly (readonly [name: string, MachineView])[] = [
       ...inserted,
       notice: {
         code: 'noteRefused',
-        text: 'Your $100 note came back: it passes the limit of this machine. The highest note that fits is $50.',
+        text:
+          'Your $100 note came back: it passes the limit of this machine. ' +
+          'The highest note that fits is $50.',
       },
     }),
   ],
