@@ -9,6 +9,7 @@ import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
 import { DeviceError, messageOf } from '#protocol/base/errors.ts';
 import { takeUnexpectedCredit } from './cash-in/note.ts';
+import { bookOut } from './cash-out/dispense-batch.ts';
 import type { Parts } from './parts.ts';
 
 /** Pause before a device that did not open, or could not be initialised, is tried again. */
@@ -171,7 +172,9 @@ export class DeviceWatch {
         : [];
     store.commit(() => {
       store.intents.settle(intent.id, outcome.kind, { evidence: outcome.evidence });
-      for (const { position } of moved) {
+      for (const { position, presented, rejected } of moved) {
+        bookOut(this.#parts, undefined, position, 'customer', presented);
+        bookOut(this.#parts, undefined, position, 'reject', rejected);
         const unit = store.cashUnits.get(position);
         if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
       }

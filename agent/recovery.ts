@@ -72,7 +72,9 @@ function recoverCashOut(parts: Parts, transaction: Transaction): void {
   const intents = store.intents.forTransaction(id);
   if (intents.some(({ kind, state }) => kind === 'payment' && state === 'open')) return;
   const paid = intents.some(({ kind, outcome }) => kind === 'payment' && outcome === 'paid');
-  const owed = store.obligations.forTransaction(id).length > 0;
+  const obligations = store.obligations.forTransaction(id);
+  const owed = obligations.length > 0;
+  const inDoubt = obligations.some(({ kind }) => kind === 'dispenseUnknown');
   const handedOut = store.ledger
     .movements({ transactionId: id })
     .filter(({ to }) => to === 'customer')
@@ -93,7 +95,8 @@ function recoverCashOut(parts: Parts, transaction: Transaction): void {
         body: { reason: 'cut' },
       });
     }
-    const end = !paid ? 'expired' : missing === 0 ? 'dispensed' : 'remainder';
+    const short = inDoubt ? 'needsOperator' : 'remainder';
+    const end = !paid ? 'expired' : missing === 0 ? 'dispensed' : short;
     store.transactions.update(id, { state: end, outcome: end, endedAtUnixMs: clock.now() });
     store.journal.append('cashOut.ended', { end, missingMinor: missing, recovered: true }, id);
   });

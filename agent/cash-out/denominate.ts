@@ -101,7 +101,13 @@ export interface PayoutLimits {
   readonly cashOutMaxMinor?: number | undefined;
 }
 
-/** Most amounts that are tried for an offer; they grow by the smallest note. */
+/** Greatest common divisor: no amount between its multiples can be made. */
+function divisorOf(values: readonly number[]): number {
+  const divide = (a: number, b: number): number => (b === 0 ? a : divide(b, a % b));
+  return values.reduce(divide, 0);
+}
+
+/** Most amounts that are tried for an offer; they grow by what all notes have in common. */
 const TRIED_MAX = 200;
 
 /**
@@ -110,19 +116,15 @@ const TRIED_MAX = 200;
  */
 export function offeredAmounts(bays: readonly Bay[], limits: PayoutLimits): readonly MinorUnits[] {
   const piles = pilesOf(bays);
-  const smallest = piles.at(-1)?.value;
   const largest = piles[0]?.value;
-  if (smallest === undefined || largest === undefined) return [];
+  if (largest === undefined) return [];
+  const step = divisorOf(piles.map(({ value }) => value));
   const ceiling = Math.min(limits.cashOutMaxMinor ?? Number.MAX_SAFE_INTEGER, largest * 10);
   const makeable: MinorUnits[] = [];
-  for (let step = 1; step <= TRIED_MAX && step * smallest <= ceiling; step++) {
-    for (const amount of new Set([step * smallest, ...piles.map(({ value }) => value)])) {
-      if (amount > ceiling || makeable.some((known) => known === amount)) continue;
-      const value = minorUnits(amount);
-      if (denominate(value, bays, limits.cashOutNotesMax)) makeable.push(value);
-    }
+  for (let amount = step; amount <= Math.min(ceiling, step * TRIED_MAX); amount += step) {
+    const value = minorUnits(amount);
+    if (denominate(value, bays, limits.cashOutNotesMax)) makeable.push(value);
   }
-  makeable.sort((a, b) => a - b);
   if (makeable.length <= OFFERED_MAX) return makeable;
   const half = OFFERED_MAX / 2;
   const tail = makeable.slice(half);

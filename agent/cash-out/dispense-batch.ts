@@ -93,8 +93,8 @@ function settle(
   const units = judgement.units.map((unit) => ({ ...unit }));
   store.commit(() => {
     for (const { position: bay, presented, rejected } of judgement.units) {
-      book(parts, transactionId, bay, 'customer', presented);
-      book(parts, transactionId, bay, 'reject', rejected);
+      bookOut(parts, transactionId, bay, 'customer', presented);
+      bookOut(parts, transactionId, bay, 'reject', rejected);
     }
     for (const { position: bay, count } of asked) {
       const unit = store.cashUnits.get(bay);
@@ -130,12 +130,12 @@ function fellEmpty(
 }
 
 /**
- * Moves notes out of a bay. A count that the book does not have was wrong: it is put right
- * first.
+ * Moves notes out of a bay, inside a commit. A count that the book does not have was wrong: it is
+ * put right first.
  */
-function book(
+export function bookOut(
   parts: Parts,
-  transactionId: TransactionId,
+  transactionId: TransactionId | undefined,
   bay: UnitCount['position'],
   to: 'customer' | 'reject',
   count: number,
@@ -144,7 +144,11 @@ function book(
   const unit = store.cashUnits.get(bay);
   if (count === 0 || !unit) return;
   const from = bayAccount(bay);
-  const common = { currency: config.currency, value: unit.value, transactionId };
+  const common = {
+    currency: config.currency,
+    value: unit.value,
+    ...(transactionId === undefined ? {} : { transactionId }),
+  };
   const missing = count - store.ledger.count(from, unit.value);
   if (missing > 0) {
     const cause = 'bookShort';
