@@ -11,6 +11,8 @@ import {
   commandResult,
   type MachineView,
   machineView,
+  type ObligationView,
+  obligationView,
 } from '../api/schemas.ts';
 
 const ready = z.object({ screen: z.string() });
@@ -74,6 +76,12 @@ export class AgentProcess {
   async command(command: CustomerCommand): Promise<CommandResult | undefined> {
     const parsed = commandResult.safeParse(await this.#call('POST', '/v1/commands', command));
     return parsed.success ? parsed.data : undefined;
+  }
+
+  /** What the machine owes or does not know; empty while the agent is down. */
+  async obligations(): Promise<readonly ObligationView[]> {
+    const parsed = z.array(obligationView).safeParse(await this.#call('GET', '/v1/obligations'));
+    return parsed.success ? parsed.data : [];
   }
 
   #call(method: string, path: string, body?: object): Promise<unknown> {

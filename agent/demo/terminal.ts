@@ -73,6 +73,7 @@ class Terminal {
   #isOn: boolean = false;
   #isPlugged: boolean = true;
   #last = '';
+  readonly #told = new Set<string>();
   #view: MachineView | undefined;
 
   constructor(context: DemoContext, world: World, hardware: Hardware, agent: AgentProcess) {
@@ -214,6 +215,23 @@ class Terminal {
     this.#say(`  ${describeTruth(truthOf(this.#hardware))}`);
   }
 
+  /** Says what the machine owes, or does not know, once for each. */
+  async #tellOwed(currency: string): Promise<void> {
+    for (const {
+      id,
+      reference,
+      kind,
+      amountMinor,
+      amountSats,
+    } of await this.#agent.obligations()) {
+      if (this.#told.has(id)) continue;
+      this.#told.add(id);
+      const money =
+        amountMinor === null ? `${amountSats} sats` : formatMoney(amountMinor, currency);
+      this.#say(`  OWED ${reference}: ${money}, ${OWED[kind] ?? kind}`);
+    }
+  }
+
   /** Says what changed since the last look. */
   async #look(): Promise<void> {
     if (!this.#isOn) return;
@@ -222,8 +240,16 @@ class Terminal {
     if (line === this.#last) return;
     this.#last = line;
     this.#say(line);
+    if (this.#view?.session === null) await this.#tellOwed(this.#view.currency);
   }
 }
+
+const OWED: Readonly<Record<string, string>> = {
+  dispenseUnknown: 'not known whether it was handed out',
+  remainder: 'proven not handed out; the five words are good for it',
+  latePayment: 'paid when nobody waited; the five words are good for it',
+  noteUnknown: 'not known where the note went',
+};
 
 /** The machine in one line. */
 function describe(view: MachineView): string {
