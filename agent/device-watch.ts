@@ -4,11 +4,16 @@
  * reason board, and takes what no customer session is there to take.
  */
 
-import type { CashAcceptorEvent, CashAcceptorStatus } from '#hal/cash-acceptor.ts';
+import type {
+  CashAcceptorEvent,
+  CashAcceptorStatus,
+  DeviceIdentity,
+  PowerUpEvidence,
+} from '#hal/cash-acceptor.ts';
 import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
 import { DeviceError, messageOf } from '#protocol/base/errors.ts';
-import { takeUnexpectedCredit } from './cash-in/note.ts';
+import { forgetLastCredit, giveBack, takeUnexpectedCredit } from './cash-in/note.ts';
 import { bookOut } from './cash-out/dispense-batch.ts';
 import type { Parts } from './parts.ts';
 
@@ -40,6 +45,8 @@ export class DeviceWatch {
   #checking: Promise<void> | undefined;
   /** Devices of which the recovery is done: before that nothing may be reset. */
   readonly #recovered = new Set<'acceptor' | 'dispenser'>();
+  /** Devices that are open: their drivers keep in touch from then on. */
+  readonly #opened = new Set<'acceptor' | 'dispenser'>();
   #dispenser: CashDispenserStatus | undefined;
 
   constructor(parts: Parts, session: SessionState) {
@@ -76,15 +83,12 @@ export class DeviceWatch {
   async #openAcceptor(): Promise<void> {
     const { acceptor, board, log } = this.#parts;
     try {
-      const identity = await acceptor.open();
-      log.info({ identity }, 'validator identified');
-      this.#parts.store.commit(() =>
-        this.#parts.store.journal.append('acceptor.opened', {
-          ...identity,
-          serialNumber: identity.serialNumber ?? null,
-          powerUp: acceptor.status().powerUp,
-        }),
-      );
+      if (!this.#opened.has('acceptor')) {
+        const identity = await acceptor.open();
+        this.#opened.add('acceptor');
+        const { powerUp } = acceptor.status();
+        this.#tellOpened('acceptor', { ...identity, powerUp });
+      }
       if (acceptor.values().length === 0) {
         board.set('cashIn', 'currencyMismatch', 'The validator knows no note of this currency.');
       }
@@ -100,16 +104,13 @@ export class DeviceWatch {
   }
 
   async #openDispenser(): Promise<void> {
-    const { dispenser, board, log, store } = this.#parts;
+    const { dispenser, board, log } = this.#parts;
     try {
-      const identity = await dispenser.open();
-      log.info({ identity }, 'dispenser identified');
-      store.commit(() =>
-        store.journal.append('dispenser.opened', {
-          ...identity,
-          serialNumber: identity.serialNumber ?? null,
-        }),
-      );
+      if (!this.#opened.has('dispenser')) {
+        const identity = await dispenser.open();
+        this.#opened.add('dispenser');
+        this.#tellOpened('dispenser', identity);
+      }
       await this.#session.recover('dispenser');
       this.#recovered.add('dispenser');
       await this.checkDispenser();
@@ -121,6 +122,16 @@ export class DeviceWatch {
     }
   }
 
+  #tellOpened(
+    device: 'acceptor' | 'dispenser',
+    { serialNumber, ...identity }: DeviceIdentity & { readonly powerUp?: PowerUpEvidence },
+  ): void {
+    const { log, store } = this.#parts;
+    log.info({ device, identity }, 'device identified');
+    const body = { ...identity, serialNumber: serialNumber ?? null };
+    store.commit(() => store.journal.append(`${device}.opened`, body));
+  }
+
   /**
    * Makes the validator ready. An open intent on it belongs to the recovery, which settles it
    * first;
@@ -129,6 +140,10 @@ export class DeviceWatch {
   async initialiseAcceptor(): Promise<void> {
     const { acceptor, store } = this.#parts;
     if (this.#initialising || !this.#recovered.has('acceptor')) return;
+    if (this.#session.takesNotes()) {
+      this.#later(() => this.initialiseAcceptor());
+      return;
+    }
     this.#initialising = true;
     try {
       for (let round = 0; round < INITIALISE_MAX; round++) {
@@ -192,12 +207,13 @@ export class DeviceWatch {
     switch (event.kind) {
       case 'status.changed':
         this.#tellAcceptor(event.status);
-        if (event.status.device === 'attention' && !this.#session.takesNotes()) {
-          this.#inBackground(this.initialiseAcceptor());
-        }
+        if (event.status.device === 'attention') this.#inBackground(this.initialiseAcceptor());
         break;
       case 'note.escrowed':
-        if (!this.#session.takesNotes()) this.#inBackground(this.#giveBack());
+        if (!this.#session.takesNotes()) this.#inBackground(giveBack(this.#parts));
+        break;
+      case 'note.inserted':
+        forgetLastCredit(this.#parts);
         break;
       case 'credit.unexpected':
         this.#inBackground(takeUnexpectedCredit(this.#parts, event.value));
@@ -211,14 +227,6 @@ export class DeviceWatch {
       default:
         log.debug({ kind: event.kind }, 'acceptor news');
     }
-  }
-
-  /** A note that came to escrow with no session to want it. */
-  async #giveBack(): Promise<void> {
-    const outcome = await this.#parts.acceptor.returnNote();
-    this.#parts.store.commit(() =>
-      this.#parts.store.journal.append('note.givenBack', { ...outcome }),
-    );
   }
 
   #tellAcceptor({ device, cashBox, fault }: CashAcceptorStatus): void {

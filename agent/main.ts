@@ -1,4 +1,4 @@
-/** The agent put together: state, relays, devices, machines, local API. */
+/** The agent put together: state, relays, devices, machines. The local API is serve.ts's. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ActorRefFrom, createActor } from 'xstate';
@@ -12,7 +12,6 @@ import type { Pairing } from '#protocol/pairing/pairing.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import { openStore, type Store } from '#state/store.ts';
 import type { MachineView } from './api/schemas.ts';
-import { type RunningApi, startApi } from './api/server.ts';
 import { cashInActors } from './cash-in/actors.ts';
 import { Withdraws } from './cash-in/withdraws.ts';
 import { cashOutActors } from './cash-out/actors.ts';
@@ -21,17 +20,17 @@ import type { Config } from './config.ts';
 import { Desk } from './desk.ts';
 import { DeviceWatch } from './device-watch.ts';
 import { OperatorDocuments } from './documents/operator-documents.ts';
-import { fetchJson } from './fetch-json.ts';
+import { type FetchJson, fetchJson } from './fetch-json.ts';
 import { HealthWatch } from './health-watch.ts';
 import { cashInMachine } from './machines/cash-in.ts';
 import { cashOutMachine } from './machines/cash-out.ts';
 import { effect } from './machines/effect.ts';
 import { spireMachine } from './machines/spire.ts';
-import { type NostrSide, openNostr } from './nostr.ts';
+import { type NostrSide, type OpenRelays, openNostr } from './nostr.ts';
 import type { Parts } from './parts.ts';
 import { openRates } from './rates.ts';
 import { ReasonBoard } from './reasons.ts';
-import { recoverDevice, recoverTransactions } from './recovery.ts';
+import { Recovery } from './recovery.ts';
 import { openSealingKey } from './sealing-key.ts';
 import type { SpireService } from './service.ts';
 import { journalView, obligationsView, statusView } from './service-views.ts';
@@ -48,14 +47,16 @@ export interface AgentOptions {
   readonly dispenser: CashDispenser;
   /** systemd's credentials folder, if there is one. */
   readonly credentialsFolder?: string | undefined;
+  /** Opens links to relays; a simulation gives another one. */
+  readonly openRelays?: OpenRelays;
+  /** Asks the servers of prices and links; a simulation gives another one. */
+  readonly fetchJson?: FetchJson;
 }
 
 /** A running agent. */
 export interface Agent {
   readonly service: SpireService;
   readonly store: Store;
-  /** Address of the screen, with the token that opens it. */
-  readonly screenUrl: string;
   /** Lets a session end that has no money in flight, then closes everything. */
   stop(): Promise<void>;
 }
@@ -81,7 +82,7 @@ function bootId(random: Random): string {
  * Starts the agent: it comes in service by itself as its peers and devices are there.
  * @throws ConfigError, StoreError for what a person has to mend first.
  */
-export async function startAgent(options: AgentOptions): Promise<Agent> {
+export function startAgent(options: AgentOptions): Agent {
   const { config, clock, random, log } = options;
   const folder = config.paths.state;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -104,7 +105,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     bootId: bootId(random),
     backupFolder: join(folder, 'backups'),
   });
-  const nostr = openNostr({ pairing, store, clock, random, log });
+  const { openRelays } = options;
+  const nostr = openNostr({ pairing, store, clock, random, log, openRelays });
   return new RunningAgent(options, pairing, store, nostr, sealing.key).start();
 }
 
@@ -118,12 +120,13 @@ class RunningAgent implements Agent {
   readonly #documents: OperatorDocuments;
   readonly #withdraws: Withdraws;
   readonly #payments: Payments;
+  readonly #recovery: Recovery;
   readonly #devices: DeviceWatch;
   readonly #health: HealthWatch;
   readonly #spire: ActorRefFrom<typeof spireMachine>;
   readonly #listeners = new Set<(view: MachineView) => void>();
-  #api: RunningApi | undefined;
   #announced: boolean = false;
+  #offBoard: () => void = () => undefined;
 
   constructor(
     options: AgentOptions,
@@ -133,6 +136,7 @@ class RunningAgent implements Agent {
     key: Secret<Uint8Array>,
   ) {
     const { config, clock, random, log, acceptor, dispenser } = options;
+    const ask = options.fetchJson ?? fetchJson;
     this.store = store;
     this.#options = options;
     this.#nostr = nostr;
@@ -155,47 +159,39 @@ class RunningAgent implements Agent {
       dispenser,
       signer,
       rpc,
-      rates: openRates({ ...common, rate: config.rate, currency: config.currency }),
+      rates: openRates({
+        ...common,
+        rate: config.rate,
+        currency: config.currency,
+        fetchJson: ask,
+      }),
       walletWatch: openWalletWatch(common),
       claimKey: key,
       fees: () => this.#documents.fees(),
       operatorCap: () => this.#documents.operatorCap(),
       changed: () => this.#change(),
     };
-    this.#withdraws = new Withdraws(this.#parts, fetchJson);
+    this.#withdraws = new Withdraws(this.#parts, ask);
     this.#payments = new Payments(this.#parts);
+    this.#recovery = new Recovery(this.#parts, this.#withdraws);
     this.#devices = new DeviceWatch(this.#parts, {
       takesNotes: () => this.#spire.getSnapshot().children.cashIn !== undefined,
       dispenses: () => this.#spire.getSnapshot().children.cashOut !== undefined,
-      recover: (device) => recoverDevice(this.#parts, device),
+      recover: (device) => this.#recovery.device(device),
     });
     this.#health = new HealthWatch(this.#parts);
     this.#spire = this.#createMachine();
     this.service = this.#createService(pairing);
   }
 
-  get screenUrl(): string {
-    return this.#api?.screenUrl ?? '';
-  }
-
-  async start(): Promise<this> {
+  start(): this {
     const { board } = this.#parts;
-    const { config, clock, random, log } = this.#options;
-    board.subscribe(() => {
+    this.#offBoard = board.subscribe(() => {
       const open = { cashIn: board.open('cashIn'), cashOut: board.open('cashOut') };
       this.#spire.send({ type: 'reasons.changed', open });
       this.#change();
     });
     this.store.commit(() => this.store.journal.append('agent.started', { version: VERSION }));
-    this.#api = await startApi({
-      service: this.service,
-      log: log.child({ room: 'agent' }),
-      clock,
-      random,
-      socketPath: config.paths.socket,
-      screen: { host: '127.0.0.1', port: config.screen.port },
-      screenFile: join(import.meta.dirname, 'screen/index.html'),
-    });
     this.#documents.open();
     this.#spire.start();
     this.#health.start((listener) => this.#nostr.signer.onHealth(listener));
@@ -205,7 +201,9 @@ class RunningAgent implements Agent {
   /** Devices first, then what was open when the program ended, then the doors. */
   async #recover(): Promise<void> {
     await this.#devices.start();
-    recoverTransactions(this.#parts, this.#payments, this.#withdraws);
+    this.#recovery.transactions();
+    this.#withdraws.resume();
+    this.#payments.resume();
     this.#health.checkNotes();
     this.#parts.board.setBoth('starting', undefined);
   }
@@ -268,7 +266,7 @@ class RunningAgent implements Agent {
   #change(): void {
     if (this.#announced) return;
     this.#announced = true;
-    setImmediate(() => {
+    this.#options.clock.after(0, () => {
       this.#announced = false;
       const view = this.service.view();
       for (const listener of this.#listeners) listener(view);
@@ -278,7 +276,7 @@ class RunningAgent implements Agent {
   async stop(): Promise<void> {
     this.#parts.board.setBoth('stopping', 'The machine is being stopped.');
     this.#spire.send({ type: 'agent.stopped' });
-    await this.#api?.close();
+    this.#offBoard();
     this.#health.close();
     this.#devices.close();
     this.#withdraws.close();

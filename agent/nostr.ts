@@ -33,14 +33,19 @@ export interface NostrOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Opens links to relays; a simulation gives another one. */
+  readonly openRelays?: OpenRelays | undefined;
 }
+
+/** Opens links to some relays, which answer AUTH in the given way. */
+export type OpenRelays = (urls: readonly string[], auth: Authenticate) => Relays;
 
 /** Opens links and clients; nothing is awaited, everything finds its relay when it is there. */
 export function openNostr(options: NostrOptions): NostrSide {
   const { pairing, store, clock, random } = options;
   const log = options.log.child({ room: 'protocol' });
-  const open = (urls: readonly string[], auth: Authenticate): Relays =>
-    new RelayPool({ urls, auth, clock, random, log });
+  const open: OpenRelays =
+    options.openRelays ?? ((urls, auth) => new RelayPool({ urls, auth, clock, random, log }));
   const crypto = createNostrCrypto(random);
   const bunkerRelays = open(
     bunkerRelaysOf(pairing),

@@ -24,6 +24,7 @@ export type ReasonCode =
   | 'noNotes'
   | 'currencyMismatch'
   | 'openIntent'
+  | 'noteUnknown'
   | 'clock'
   | 'disk'
   | 'stopping';

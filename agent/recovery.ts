@@ -3,22 +3,74 @@
  * to
  * the journal before anything is reset; being cut here changes nothing, the next start asks again.
  */
+
+import type { TransactionId } from '#protocol/base/ids.ts';
 import type { Intent } from '#state/intents.ts';
 import type { Transaction } from '#state/transactions.ts';
 import { recoverNote } from './cash-in/note.ts';
 import type { Withdraws } from './cash-in/withdraws.ts';
 import { recoverDispense } from './cash-out/dispense-batch.ts';
-import type { Payments } from './cash-out/payments.ts';
+import { missingOf, oweCash, releaseReservation } from './cash-out/sale.ts';
 import type { Parts } from './parts.ts';
+import type { Direction } from './reasons.ts';
 
-/** Settles what is open on a device that has just answered. */
-export async function recoverDevice(parts: Parts, device: 'acceptor' | 'dispenser'): Promise<void> {
-  for (const intent of parts.store.intents.listOpen()) {
-    if (intent.device !== device) continue;
-    parts.log.warn({ intent: intent.id, kind: intent.kind }, 'open intent found at start');
-    if (intent.kind === 'deposit' || intent.kind === 'return') await recoverNote(parts, intent);
-    else if (intent.kind === 'dispense') await recoverDispense(parts, intent);
-    else settleInitialise(parts, intent);
+/** What the last run left open, and who goes on with it. */
+export class Recovery {
+  readonly #parts: Parts;
+  readonly #withdraws: Withdraws;
+  /** Transactions of the last run: those of this run are their sessions' business. */
+  readonly #left: ReadonlySet<TransactionId>;
+
+  constructor(parts: Parts, withdraws: Withdraws) {
+    this.#parts = parts;
+    this.#withdraws = withdraws;
+    this.#left = new Set(parts.store.transactions.listOpen().map(({ id }) => id));
+    for (const direction of ['cashIn', 'cashOut'] as const) this.#tell(direction);
+  }
+
+  /** Settles what is open on a device that has just answered, and what waited for that. */
+  async device(device: 'acceptor' | 'dispenser'): Promise<void> {
+    const { store, log } = this.#parts;
+    for (const intent of store.intents.listOpen()) {
+      if (intent.device !== device) continue;
+      log.warn({ intent: intent.id, kind: intent.kind }, 'open intent found at start');
+      const isNote = intent.kind === 'deposit' || intent.kind === 'return';
+      if (isNote) await recoverNote(this.#parts, intent);
+      else if (intent.kind === 'dispense') await recoverDispense(this.#parts, intent);
+      else settleInitialise(this.#parts, intent);
+    }
+    this.#tell(device === 'acceptor' ? 'cashIn' : 'cashOut');
+    this.transactions();
+  }
+
+  /**
+   * Brings every transaction of the last run to an end, or to something that is owed. One that has
+   * an act open on a device waits for that device.
+   */
+  transactions(): void {
+    const { store } = this.#parts;
+    for (const transaction of store.transactions.listOpen()) {
+      const intents = store.intents.forTransaction(transaction.id);
+      const waits = intents.some(({ device, state }) => device !== undefined && state === 'open');
+      if (!this.#left.has(transaction.id) || waits) continue;
+      if (transaction.kind === 'cashIn') recoverCashIn(this.#parts, transaction, this.#withdraws);
+      else recoverCashOut(this.#parts, transaction);
+    }
+  }
+
+  /** An act of which nobody knows yet how it ended keeps its direction closed, by its reference. */
+  #tell(direction: Direction): void {
+    const { store, board } = this.#parts;
+    const device = direction === 'cashIn' ? 'acceptor' : 'dispenser';
+    const open = store.intents.listOpen().find((intent) => intent.device === device);
+    const transaction = open?.transactionId && store.transactions.get(open.transactionId);
+    const name = transaction ? ` (reference ${transaction.reference})` : '';
+    board.set(
+      direction,
+      'openIntent',
+      open &&
+        `The ${device} was cut off at a ${open.kind}${name}; it has not said yet what came of it.`,
+    );
   }
 }
 
@@ -28,16 +80,6 @@ function settleInitialise({ store }: Parts, intent: Intent): void {
     store.intents.settle(intent.id, 'unknown', { reason: 'cut' });
     store.journal.append('initialise.settled', { device: intent.device ?? '', outcome: 'cut' });
   });
-}
-
-/** Brings every open transaction to an end, or to something that is owed. */
-export function recoverTransactions(parts: Parts, payments: Payments, withdraws: Withdraws): void {
-  for (const transaction of parts.store.transactions.listOpen()) {
-    if (transaction.kind === 'cashIn') recoverCashIn(parts, transaction, withdraws);
-    else recoverCashOut(parts, transaction);
-  }
-  withdraws.resume();
-  payments.resume();
 }
 
 /** Notes that are in the box are issued, whether or not the customer is still there. */
@@ -68,35 +110,23 @@ function recoverCashIn(parts: Parts, transaction: Transaction, withdraws: Withdr
 /** What was paid and is not proven handed out is owed; what was never paid ends. */
 function recoverCashOut(parts: Parts, transaction: Transaction): void {
   const { store, clock } = parts;
-  const { id, fiatMinor, reference, currency } = transaction;
+  const { id } = transaction;
   const intents = store.intents.forTransaction(id);
   if (intents.some(({ kind, state }) => kind === 'payment' && state === 'open')) return;
   const paid = intents.some(({ kind, outcome }) => kind === 'payment' && outcome === 'paid');
-  const obligations = store.obligations.forTransaction(id);
-  const owed = obligations.length > 0;
-  const inDoubt = obligations.some(({ kind }) => kind === 'dispenseUnknown');
-  const handedOut = store.ledger
-    .movements({ transactionId: id })
-    .filter(({ to }) => to === 'customer')
-    .reduce((sum, { value, count }) => sum + value * count, 0);
-  const missing = Math.max(0, fiatMinor - handedOut);
+  const missing = missingOf(parts, transaction);
   store.commit(() => {
-    for (const intent of intents) {
-      if (intent.kind !== 'reservation' || intent.state !== 'open') continue;
-      store.intents.settle(intent.id, 'released', { reason: 'restart' });
-    }
-    if (paid && missing > 0 && !owed) {
-      store.obligations.insert({
-        transactionId: id,
-        reference,
-        kind: 'remainder',
-        amountMinor: missing as typeof fiatMinor,
-        currency,
-        body: { reason: 'cut' },
-      });
-    }
-    const short = inDoubt ? 'needsOperator' : 'remainder';
-    const end = !paid ? 'expired' : missing === 0 ? 'dispensed' : short;
+    releaseReservation(parts, id, 'released');
+    // Every command that left was settled before: what is missing was never asked for.
+    if (missing > 0) oweCash(parts, transaction, 'remainder', missing, 'cut before the command');
+    const kinds = store.obligations.forTransaction(id).map(({ kind }) => kind);
+    const end = kinds.includes('dispenseUnknown')
+      ? 'needsOperator'
+      : kinds.length > 0
+        ? 'remainder'
+        : paid
+          ? 'dispensed'
+          : 'expired';
     store.transactions.update(id, { state: end, outcome: end, endedAtUnixMs: clock.now() });
     store.journal.append('cashOut.ended', { end, missingMinor: missing, recovered: true }, id);
   });

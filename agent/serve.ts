@@ -1,9 +1,11 @@
 /** The service: the agent on real ports, by a configuration file. It never falls back to the demo. */
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { SystemPort } from '#hal/serial-port.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { ConfigError, messageOf, StoreError } from '#protocol/base/errors.ts';
 import { createLog } from '#protocol/base/log.ts';
+import { startApi } from './api/server.ts';
 import { readConfig } from './config.ts';
 import { makeAcceptor, makeDispenser } from './devices.ts';
 import { startAgent } from './main.ts';
@@ -42,7 +44,7 @@ async function serve(path: string): Promise<number> {
   const hal = { clock, log: log.child({ room: 'hal' }) };
   const port = (device: { readonly port: string }) => new SystemPort({ path: device.port, clock });
   const { validator, dispenser, currency } = config;
-  const agent = await startAgent({
+  const agent = startAgent({
     config,
     clock,
     random: systemRandom,
@@ -51,13 +53,23 @@ async function serve(path: string): Promise<number> {
     acceptor: makeAcceptor({ ...hal, ...modelOf(validator), port: port(validator), currency }),
     dispenser: makeDispenser({ ...hal, ...modelOf(dispenser), port: port(dispenser) }),
   });
-  log.info({ screen: new URL(agent.screenUrl).origin }, 'agent started');
-  process.stdout.write(`${JSON.stringify({ screen: agent.screenUrl })}\n`);
+  const api = await startApi({
+    service: agent.service,
+    log: log.child({ room: 'agent' }),
+    clock,
+    random: systemRandom,
+    socketPath: config.paths.socket,
+    screen: { host: '127.0.0.1', port: config.screen.port },
+    screenFile: join(import.meta.dirname, 'screen/index.html'),
+  });
+  // The screen's browser is started with this line; whoever has it acts as the customer.
+  process.stdout.write(`${JSON.stringify({ screen: api.screenUrl })}\n`);
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name));
   });
   log.info({ signal }, 'stopping');
   clock.after(STOP_LIMIT_MS, () => process.exit(0));
+  await api.close();
   await agent.stop();
   process.exit(0);
 }

@@ -57,6 +57,8 @@ const refusal = z.object({ status: z.literal('ERROR'), reason: z.string().max(50
 
 /** The wallets' words for a link that was claimed; anything else said is no proof. */
 const SPENT = /\b(spent|used|claimed|already been withdrawn)\b/i;
+/** "Cannot be used yet" is no proof of anything. */
+const DENIED = /\b(not|cannot|never|until|before)\b|n't\b/i;
 
 /** Asks the link's server (LUD-03 step 2), which changes nothing. Never rejects. */
 export async function askLink(url: string, fetchLink: FetchJson): Promise<LinkState> {
@@ -69,8 +71,7 @@ export async function askLink(url: string, fetchLink: FetchJson): Promise<LinkSt
   const open = withdrawRequest.safeParse(answer);
   if (open.success) return { kind: 'open', maxWithdrawableMsat: open.data.maxWithdrawable };
   const refused = refusal.safeParse(answer);
-  if (refused.success && SPENT.test(refused.data.reason)) {
-    return { kind: 'spent', words: refused.data.reason };
-  }
+  const words = refused.success ? refused.data.reason : '';
+  if (SPENT.test(words) && !DENIED.test(words)) return { kind: 'spent', words };
   return { kind: 'unreachable', reason: 'an answer that says neither open nor spent' };
 }

@@ -4,17 +4,21 @@
  * we have it (design 6.3).
  */
 import assert from 'node:assert';
+import type { DepositOutcome, ReturnOutcome } from '#hal/cash-acceptor.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
 import { newNoteId, newReference, type TransactionId } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorPerBtc, minorUnits, principalOfNote } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import type { JsonObject } from '#state/json.ts';
 import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
-import { transactionOf } from './session.ts';
-import { afterNote, totalOf } from './terms.ts';
+import { afterNote, totalOf, transactionOf } from './terms.ts';
 
-/** Marks a credit that is on our disk and of which the device may not have heard. */
-const UNCONFIRMED = 'acceptor.unconfirmedCredit';
+/**
+ * The credit that was booked last. That our word to the device was sent does not prove that it was
+ * heard: until the next note is drawn in, every credit that it reports is this one again.
+ */
+const LAST_CREDIT = 'acceptor.lastCredit';
 
 interface NoteInput {
   readonly transactionId: TransactionId;
@@ -71,7 +75,7 @@ function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits,
       },
       input.transactionId,
     );
-    store.facts.put(UNCONFIRMED, value, parts.clock.now());
+    store.facts.put(LAST_CREDIT, value, parts.clock.now());
     return store.transactions.update(input.transactionId, {
       fiatMinor: minorUnits(before.fiatMinor + value),
       principalSats: after.principal,
@@ -82,12 +86,6 @@ function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits,
   });
   parts.changed();
   return totalOf(parts, transaction);
-}
-
-/** Tells the device that its credit is on our disk, and forgets that it has to be told. */
-async function confirm(parts: Parts): Promise<void> {
-  await parts.acceptor.confirmDeposit();
-  parts.store.commit(() => parts.store.facts.remove(UNCONFIRMED));
 }
 
 function settleReturned(parts: Parts, intent: Intent, input: NoteInput, evidence: string): void {
@@ -133,7 +131,7 @@ function settleUnknown(
   });
   parts.board.set(
     'cashIn',
-    'openIntent',
+    'noteUnknown',
     `It is not known where a note went (reference ${reference}).`,
   );
   parts.changed();
@@ -146,14 +144,53 @@ function settleUnknown(
   };
 }
 
+/** No command left: no note waited for one any more, or the device was out of touch. */
+function settleNotSent(
+  parts: Parts,
+  intent: Intent,
+  input: NoteInput,
+  evidence: string,
+): NoteOutcome {
+  parts.store.commit(() => {
+    parts.store.intents.settle(intent.id, 'notSent', { evidence });
+    parts.store.journal.append(
+      'note.notMoved',
+      { noteId: intent.body.noteId ?? null, valueMinor: input.value, evidence },
+      input.transactionId,
+    );
+  });
+  const text = 'Your note was not taken. If it does not come back, please call the operator.';
+  return { kind: 'returned', notice: { code: 'noteNotTaken', text } };
+}
+
 /** Puts the escrowed note in the cash box. */
-export async function depositNote(parts: Parts, input: NoteInput): Promise<NoteOutcome> {
-  const intent = intend(parts, 'deposit', input);
-  const outcome = await parts.acceptor.deposit();
+export function depositNote(parts: Parts, input: NoteInput): Promise<NoteOutcome> {
+  return moveNote(parts, 'deposit', input, () => parts.acceptor.deposit());
+}
+
+/** Gives the escrowed note back. */
+export function returnNote(parts: Parts, input: NoteInput): Promise<NoteOutcome> {
+  return moveNote(parts, 'return', input, () => parts.acceptor.returnNote());
+}
+
+async function moveNote(
+  parts: Parts,
+  kind: 'deposit' | 'return',
+  input: NoteInput,
+  command: () => Promise<DepositOutcome | ReturnOutcome>,
+): Promise<NoteOutcome> {
+  const intent = intend(parts, kind, input);
+  let outcome: DepositOutcome | ReturnOutcome;
+  try {
+    outcome = await command();
+  } catch (err) {
+    if (!(err instanceof DeviceError) || err.code !== 'sequenceError') throw err;
+    return settleNotSent(parts, intent, input, err.message);
+  }
   switch (outcome.kind) {
     case 'deposited': {
       const total = book(parts, intent, input, outcome.value, outcome.evidence);
-      await confirm(parts);
+      await parts.acceptor.confirmDeposit();
       return { kind: 'deposited', total };
     }
     case 'returned':
@@ -164,22 +201,16 @@ export async function depositNote(parts: Parts, input: NoteInput): Promise<NoteO
   }
 }
 
-/** Gives the escrowed note back. */
-export async function returnNote(parts: Parts, input: NoteInput): Promise<NoteOutcome> {
-  const intent = intend(parts, 'return', input);
+/** Gives back a note that nobody has asked for. @throws DeviceError `sequenceError` without one. */
+export async function giveBack(parts: Parts): Promise<void> {
   const outcome = await parts.acceptor.returnNote();
-  switch (outcome.kind) {
-    case 'returned':
-      settleReturned(parts, intent, input, outcome.evidence);
-      return { kind: 'returned' };
-    case 'deposited': {
-      const total = book(parts, intent, input, outcome.value, outcome.evidence);
-      await confirm(parts);
-      return { kind: 'deposited', total };
-    }
-    case 'unknown':
-      return settleUnknown(parts, intent, input, outcome.evidence);
-  }
+  parts.store.commit(() => parts.store.journal.append('note.givenBack', { ...outcome }));
+  if (outcome.kind === 'deposited') await takeUnexpectedCredit(parts, outcome.value);
+}
+
+/** A note is being drawn in: a credit that the device reports from now on is a new one. */
+export function forgetLastCredit({ store }: Parts): void {
+  if (store.facts.get(LAST_CREDIT)) store.commit(() => store.facts.remove(LAST_CREDIT));
 }
 
 /**
@@ -193,9 +224,9 @@ export async function takeUnexpectedCredit(
   value: MinorUnits | undefined,
 ): Promise<void> {
   const { store, config, random } = parts;
-  if (store.facts.get(UNCONFIRMED)) {
+  if (store.facts.get(LAST_CREDIT)) {
     store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
-    await confirm(parts);
+    await parts.acceptor.confirmDeposit();
     return;
   }
   const reference = newReference(random);
@@ -217,6 +248,7 @@ export async function takeUnexpectedCredit(
       currency: config.currency,
       body: {},
     });
+    store.facts.put(LAST_CREDIT, value ?? null, parts.clock.now());
     store.journal.append('credit.unexpected', { valueMinor: value ?? null, reference });
   });
   await parts.acceptor.confirmDeposit();
@@ -250,7 +282,7 @@ export async function recoverNote(parts: Parts, intent: Intent): Promise<void> {
   const words = `power-up ${powerUp}; ${evidence}`;
   if (note === 'deposited') {
     book(parts, intent, input, input.value, words);
-    await confirm(parts);
+    await parts.acceptor.confirmDeposit();
     return;
   }
   // Nothing inside and nothing said: whether the note was stacked before the cut is not known.

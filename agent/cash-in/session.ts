@@ -1,8 +1,8 @@
 /** The quiet effects of a cash-in: its opening, the inhibit mask before each note, its end. */
+import { DeviceError } from '#protocol/base/errors.ts';
 import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import { principalOfNote, sats } from '#protocol/base/money.ts';
-import type { Transaction } from '#state/transactions.ts';
 import { hashClaimCode, newClaimCode } from '../claim-code.ts';
 import { formatMoney } from '../format.ts';
 import type {
@@ -14,7 +14,8 @@ import type {
   QuoteOutcome,
 } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
-import { capFor, closedBy, FRESH_MS, termsNow } from './terms.ts';
+import { giveBack } from './note.ts';
+import { capFor, closedBy, FRESH_MS, termsNow, transactionOf } from './terms.ts';
 
 const closed = (code: string, text: string): { kind: 'closed'; notice: Notice } => ({
   kind: 'closed',
@@ -79,13 +80,6 @@ function openTransaction(parts: Parts, terms: CashInTerms): TransactionId {
   return id;
 }
 
-/** The transaction of a session. @throws Error when it is not there, which is a bug. */
-export function transactionOf(parts: Parts, id: TransactionId): Transaction {
-  const transaction = parts.store.transactions.get(id);
-  if (!transaction) throw new Error(`no transaction ${id}`);
-  return transaction;
-}
-
 /** Tells the acceptor which notes fit now; rate and balance are renewed when old. */
 export async function arm(parts: Parts, transactionId: TransactionId): Promise<ArmOutcome> {
   const { principalSats } = transactionOf(parts, transactionId);
@@ -93,6 +87,9 @@ export async function arm(parts: Parts, transactionId: TransactionId): Promise<A
     kind: 'failed',
     notice: { code: 'interrupted', text },
   });
+  const lost = 'The note slot cannot take more notes now. What you put in counts.';
+  const { device, cashBox } = parts.acceptor.status();
+  if (device !== 'ready' || cashBox !== 'ok') return failed(lost);
   const balance = await parts.walletWatch.balance(FRESH_MS);
   if (balance === undefined) return failed('The wallet cannot be reached: no more notes, please.');
   const rate = await parts.rates.fresh(FRESH_MS);
@@ -100,7 +97,13 @@ export async function arm(parts: Parts, transactionId: TransactionId): Promise<A
   const cap = capFor(parts, balance, principalSats);
   const terms = termsNow(parts, rate, cap, principalSats);
   if (!terms) return failed('The fees are not known any more: no more notes, please.');
-  await parts.acceptor.accept(terms.accepted);
+  try {
+    await parts.acceptor.accept(terms.accepted);
+  } catch (err) {
+    if (!(err instanceof DeviceError)) throw err;
+    parts.log.warn({ err }, 'slot not opened');
+    return failed(lost);
+  }
   const full = terms.accepted.length === 0;
   return {
     kind: 'armed',
@@ -109,19 +112,25 @@ export async function arm(parts: Parts, transactionId: TransactionId): Promise<A
   };
 }
 
-/** Closes the slot. A note that comes to escrow while it closes is given back. */
+/** Closes the slot. A note that waits in escrow, or comes there while it closes, is given back. */
 export async function disarm(parts: Parts): Promise<void> {
+  const returnWaiting = async () => {
+    try {
+      await giveBack(parts);
+    } catch (err) {
+      if (!(err instanceof DeviceError)) throw err;
+    }
+  };
+  const given: Promise<void>[] = [];
   const unsubscribe = parts.acceptor.subscribe((event) => {
-    if (event.kind !== 'note.escrowed') return;
-    parts.acceptor.returnNote().then(
-      (outcome) => parts.log.info({ outcome: outcome.kind }, 'note given back while closing'),
-      (err: unknown) => parts.log.error({ err }, 'note not given back while closing'),
-    );
+    if (event.kind === 'note.escrowed') given.push(returnWaiting());
   });
   try {
+    await returnWaiting();
     if (parts.acceptor.status().device === 'ready') await parts.acceptor.accept([]);
   } finally {
     unsubscribe();
+    await Promise.all(given);
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a cash-in costs and how much it may come to now: rate, fee, cap, and the notes that fit. */
+import type { TransactionId } from '#protocol/base/ids.ts';
 import {
   type FeeFractions,
   feeSats,
@@ -22,6 +23,13 @@ export const FRESH_MS = 60_000;
 const LEARNED_CAP_MS = DAY_MS;
 /** Where such a cap is kept. */
 export const LEARNED_CAP = 'learnedCap';
+
+/** The transaction of a session. @throws Error when it is not there, which is a bug. */
+export function transactionOf(parts: Parts, id: TransactionId): Transaction {
+  const transaction = parts.store.transactions.get(id);
+  if (!transaction) throw new Error(`no transaction ${id}`);
+  return transaction;
+}
 
 /** The whole fraction of principal that a fee takes, for the screen. */
 export function feeFractionOf(fractions: FeeFractions): number {

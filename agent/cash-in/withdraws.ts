@@ -5,19 +5,19 @@
  */
 import { createHash } from 'node:crypto';
 import { sleep, timedOut, withDeadline } from '#protocol/base/clock.ts';
+import { RelayError } from '#protocol/base/errors.ts';
 import type { TransactionId } from '#protocol/base/ids.ts';
 import { type Sats, sats } from '#protocol/base/money.ts';
 import { Secret } from '#protocol/base/secret.ts';
 import type { PreparedCall, RpcAnswer } from '#protocol/rpc/rpc.ts';
-import { findPayout } from '#protocol/rpc/wallet.ts';
+import { findPayout, type WalletPayment } from '#protocol/rpc/wallet.ts';
 import { SignerError } from '#protocol/signer/signer.ts';
 import type { Intent } from '#state/intents.ts';
 import type { FetchJson } from '../fetch-json.ts';
 import type { IssueOutcome, Notice } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
 import { askLink, checkLnurl } from './lnurl.ts';
-import { transactionOf } from './session.ts';
-import { learnCap } from './terms.ts';
+import { learnCap, transactionOf } from './terms.ts';
 import { type WithdrawBody, withdrawBody, withdrawJson } from './withdraw-body.ts';
 
 /** Attempts in all; a link whose answer never reached us is known to nobody. */
@@ -39,9 +39,17 @@ const CLAIM_POLL_MS = 5_000;
 const CLAIM_WALLET_EVERY = 6;
 /** Pace for links that nobody looks at any more. */
 const BACKGROUND_MS = 300_000;
+/**
+ * How long further answers are listened for once one was taken: requests expire after 300 s, and
+ * calls that are watched for ever would use up the client's bound.
+ */
+const LATE_ANSWER_MS = 600_000;
 
 /** What a transaction's withdraw has come to. */
 type Settlement = 'answered' | 'refused' | 'unreadable';
+
+type OwedKind = 'withdrawRefused' | 'withdrawUnanswered' | 'surplusLink';
+type OwedBody = Readonly<Record<string, string | number>>;
 
 const owed = (code: string, text: string): IssueOutcome => ({
   kind: 'owed',
@@ -97,7 +105,8 @@ export class Withdraws {
   async awaitClaim(transactionId: TransactionId, signal: AbortSignal): Promise<void> {
     const ends = AbortSignal.any([signal, this.#closed.signal]);
     for (let poll = 1; ; poll++) {
-      if (await this.#isClaimed(transactionId, poll % CLAIM_WALLET_EVERY === 0)) return;
+      const payments = poll % CLAIM_WALLET_EVERY === 0 ? await this.#payments() : [];
+      if (await this.#isClaimed(transactionId, payments)) return;
       await sleep(this.#parts.clock, CLAIM_POLL_MS, ends);
     }
   }
@@ -152,15 +161,33 @@ export class Withdraws {
     };
     const { calls } = withdrawBody(intent);
     const offs = calls.map((call) => this.#parts.rpc.watch(call, take));
-    for (let attempt = calls.length; attempt < ATTEMPTS_MAX; attempt++) {
-      const call = await this.#prepare(transactionId);
-      this.#journalSent(transactionId, intent, call);
-      offs.push(this.#parts.rpc.watch(call, take));
-      const settlement = await this.#send(call, promise);
-      if (settlement !== timedOut) return settlement;
+    try {
+      // One that was sent before a restart has its time too: its answer may be on the way.
+      let call = calls.at(-1);
+      for (let attempt = calls.length; ; attempt++) {
+        const settlement = call ? await this.#send(call, promise) : timedOut;
+        if (settlement !== timedOut) return settlement;
+        if (attempt >= ATTEMPTS_MAX) break;
+        call = await this.#prepare(transactionId);
+        this.#journalSent(transactionId, intent, call);
+        offs.push(this.#parts.rpc.watch(call, take));
+      }
+      this.#oweUnanswered(transactionId);
+      return await promise;
+    } finally {
+      this.#parts.clock.after(LATE_ANSWER_MS, () => {
+        for (const off of offs) off();
+      });
     }
-    this.#owe(transactionId, 'withdrawUnanswered', { attempts: ATTEMPTS_MAX });
-    return promise;
+  }
+
+  /** Said once, however often the program starts while it waits. */
+  #oweUnanswered(transactionId: TransactionId): void {
+    const { store } = this.#parts;
+    const told = store.obligations
+      .forTransaction(transactionId)
+      .some(({ kind, state }) => kind === 'withdrawUnanswered' && state === 'open');
+    if (!told) this.#owe(transactionId, 'withdrawUnanswered', { attempts: ATTEMPTS_MAX });
   }
 
   async #send(
@@ -220,10 +247,11 @@ export class Withdraws {
     }
     log.warn({ transactionId, cause: read.cause, words: read.words }, 'withdraw refused');
     if (read.cause === 'transient' || read.cause === 'rateLimited') return undefined;
-    if (this.#parts.store.intents.get(intent.id)?.state !== 'open') return undefined;
     if (read.capSats !== undefined) learnCap(this.#parts, read.capSats);
-    this.#settle(intent, 'refused', { cause: read.cause, words: read.words });
-    this.#owe(transactionId, 'withdrawRefused', { cause: read.cause, words: read.words });
+    const now = this.#parts.store.intents.get(intent.id) ?? intent;
+    // A further event may be refused when an earlier one has its link.
+    if (now.state !== 'open' || withdrawBody(now).state === 'answered') return undefined;
+    this.#settleOwed(intent, 'refused', { cause: read.cause, words: read.words });
     return 'refused';
   }
 
@@ -239,8 +267,7 @@ export class Withdraws {
     }
     const check = checkLnurl(lnurl, config.allowPrivateHosts);
     if (check.kind === 'bad') {
-      this.#settle(intent, 'unreadable', { reason: check.reason, lnurlHash });
-      this.#owe(transactionId, 'withdrawRefused', { reason: check.reason, lnurlHash });
+      this.#settleOwed(intent, 'unreadable', { reason: check.reason, lnurlHash });
       return 'unreadable';
     }
     store.commit(() => {
@@ -257,73 +284,92 @@ export class Withdraws {
     return 'answered';
   }
 
-  #settle(intent: Intent, outcome: string, evidence: Readonly<Record<string, string>>): void {
-    const { store } = this.#parts;
-    this.#parts.log.warn({ transactionId: intent.transactionId, outcome }, 'withdraw settled');
+  /** Ends a withdraw without a link: what was promised is owed from the same commit on. */
+  #settleOwed(
+    intent: Intent,
+    outcome: string,
+    evidence: Readonly<Record<string, string>>,
+  ): void {
+    const { store, log } = this.#parts;
+    const { transactionId } = intent;
+    log.warn({ transactionId, outcome }, 'withdraw settled');
     store.commit(() => {
       store.intents.settle(intent.id, outcome, evidence);
-      store.journal.append(`withdraw.${outcome}`, evidence, intent.transactionId);
-    });
-  }
-
-  #owe(
-    transactionId: TransactionId,
-    kind: 'withdrawRefused' | 'withdrawUnanswered' | 'surplusLink',
-    body: Readonly<Record<string, string | number>>,
-    amountSats?: Sats,
-  ): void {
-    const { store, config } = this.#parts;
-    const { reference, wireSats } = transactionOf(this.#parts, transactionId);
-    store.commit(() => {
-      store.obligations.insert({
-        transactionId,
-        reference,
-        kind,
-        amountSats: amountSats ?? wireSats,
-        currency: config.currency,
-        body,
-      });
-      store.journal.append('obligation.opened', { kind, ...body }, transactionId);
+      store.journal.append(`withdraw.${outcome}`, evidence, transactionId);
+      if (transactionId) this.#writeOwed(transactionId, 'withdrawRefused', evidence);
     });
     this.#parts.changed();
   }
 
-  /** Evidence only: the link's server says spent, or the wallet lists the payout of our event. */
-  async #isClaimed(transactionId: TransactionId, askWallet: boolean): Promise<boolean> {
-    const { store, config, wallet } = this.#parts;
-    const lnurl = store.secrets.get(transactionId, 'lnurl');
-    const intent = store.intents
-      .listOpen('withdraw')
-      .find((open) => open.transactionId === transactionId);
-    if (!intent || !lnurl) return true;
-    const check = checkLnurl(lnurl.reveal(), config.allowPrivateHosts);
-    if (check.kind === 'ok') {
-      const link = await askLink(check.url, this.#fetchLink);
-      if (link.kind === 'spent') return this.#claimed(intent, transactionId, 'spent');
-      if (link.kind === 'open') this.#compare(intent, transactionId, link.maxWithdrawableMsat);
-    }
-    if (!askWallet) return false;
-    const payments = await wallet.listPayments().catch((err: unknown) => {
-      if (err instanceof SignerError) return { kind: 'unanswered' as const };
-      throw err;
+  #owe(transactionId: TransactionId, kind: OwedKind, body: OwedBody): void {
+    this.#parts.store.commit(() => this.#writeOwed(transactionId, kind, body));
+    this.#parts.changed();
+  }
+
+  /** To be called inside a commit. */
+  #writeOwed(transactionId: TransactionId, kind: OwedKind, body: OwedBody, amount?: Sats): void {
+    const { store, config } = this.#parts;
+    const { reference, wireSats } = transactionOf(this.#parts, transactionId);
+    store.obligations.insert({
+      transactionId,
+      reference,
+      kind,
+      amountSats: amount ?? wireSats,
+      currency: config.currency,
+      body,
     });
-    if (payments.kind !== 'ok') return false;
-    const paid = withdrawBody(intent).calls.some(({ event }) =>
-      findPayout(payments.value, event.id),
-    );
-    return paid && this.#claimed(intent, transactionId, 'payout');
+    store.journal.append('obligation.opened', { kind, ...body }, transactionId);
+  }
+
+  /** Evidence only: the link's server says spent, or the wallet lists the payout of our event. */
+  async #isClaimed(
+    transactionId: TransactionId,
+    payments: readonly WalletPayment[],
+  ): Promise<boolean> {
+    const { store, config } = this.#parts;
+    const intent = store.intents
+      .forTransaction(transactionId)
+      .findLast(({ kind }) => kind === 'withdraw');
+    if (intent?.outcome === 'claimed') return true;
+    const lnurl = store.secrets.get(transactionId, 'lnurl');
+    if (intent?.state !== 'open' || !lnurl) return false;
+    const { calls } = withdrawBody(intent);
+    if (calls.some(({ event }) => findPayout(payments, event.id))) {
+      return this.#claimed(intent, transactionId, 'payout');
+    }
+    const check = checkLnurl(lnurl.reveal(), config.allowPrivateHosts);
+    if (check.kind === 'bad') return false;
+    const link = await askLink(check.url, this.#fetchLink);
+    if (link.kind === 'spent') return this.#claimed(intent, transactionId, 'spent');
+    if (link.kind === 'open') this.#compare(intent, transactionId, link.maxWithdrawableMsat);
+    return false;
+  }
+
+  /** What the wallet lists; nothing when it cannot be asked, which proves nothing. */
+  async #payments(): Promise<readonly WalletPayment[]> {
+    try {
+      const answer = await this.#parts.wallet.listPayments();
+      return answer.kind === 'ok' ? answer.value : [];
+    } catch (err) {
+      if (err instanceof SignerError || err instanceof RelayError) return [];
+      throw err;
+    }
   }
 
   /** A link that gives less than was promised is shown, and the difference is owed. */
   #compare(intent: Intent, transactionId: TransactionId, maxWithdrawableMsat: number): void {
     const { store } = this.#parts;
-    const body = withdrawBody(intent);
+    // Read again: the link's server took its time, and somebody else may have compared meanwhile.
+    const now = store.intents.get(intent.id) ?? intent;
+    const body = withdrawBody(now);
     const missing = body.netSats - Math.floor(maxWithdrawableMsat / 1000);
-    if (missing <= 0 || body.compared) return;
-    store.commit(() =>
-      store.intents.replaceBody(intent.id, withdrawJson({ ...body, compared: true })),
-    );
-    this.#owe(transactionId, 'withdrawRefused', { reason: 'linkBelowPromise' }, sats(missing));
+    if (missing <= 0 || body.compared || now.state !== 'open') return;
+    const reason = { reason: 'linkBelowPromise' };
+    store.commit(() => {
+      store.intents.replaceBody(intent.id, withdrawJson({ ...body, compared: true }));
+      this.#writeOwed(transactionId, 'withdrawRefused', reason, sats(missing));
+    });
+    this.#parts.changed();
   }
 
   #claimed(intent: Intent, transactionId: TransactionId, evidence: 'spent' | 'payout'): true {
@@ -347,8 +393,10 @@ export class Withdraws {
   async #followUnclaimed(): Promise<void> {
     for (;;) {
       await sleep(this.#parts.clock, BACKGROUND_MS, this.#closed.signal);
-      for (const { transactionId } of this.#parts.store.intents.listOpen('withdraw')) {
-        if (transactionId !== undefined) await this.#isClaimed(transactionId, true);
+      const open = this.#parts.store.intents.listOpen('withdraw');
+      const payments = open.length > 0 ? await this.#payments() : [];
+      for (const { transactionId } of open) {
+        if (transactionId !== undefined) await this.#isClaimed(transactionId, payments);
       }
     }
   }

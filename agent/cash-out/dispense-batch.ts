@@ -11,6 +11,7 @@ import type {
   LastResult,
   UnitCount,
 } from '#hal/cash-dispenser.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
 import { position, type TransactionId } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
@@ -21,7 +22,7 @@ import type { Parts } from '../parts.ts';
 import { availableBays } from './available.ts';
 import { classify, type Judgement } from './classify.ts';
 import { denominate, splitBatches } from './denominate.ts';
-import { saleOf } from './sale.ts';
+import { oweCash, saleOf } from './sale.ts';
 
 const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
 const bodySchema = z.object({
@@ -35,7 +36,12 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
   const { store, dispenser } = parts;
   const [asked = [], ...rest] = plan.batches;
   const { transactionId, ordinal } = plan;
-  const baseline = await dispenser.baseline();
+  const baseline = await readBaseline(parts);
+  if (baseline === undefined) {
+    // Nothing was sent, so all of it is proven missing.
+    const evidence = 'the dispenser did not answer before the command';
+    return next(parts, plan, asked, rest, { class: 'none', units: [], trusted: true, evidence });
+  }
   const body = {
     units: asked.map((unit) => ({ ...unit })),
     lastResultHex: baseline.lastResultHex ?? null,
@@ -58,6 +64,17 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
   return next(parts, plan, asked, rest, judgement);
 }
 
+/** What a lost answer will be judged by; undefined when the device does not say it. */
+async function readBaseline({ dispenser, log }: Parts): Promise<DispenseBaseline | undefined> {
+  try {
+    return await dispenser.baseline();
+  } catch (err) {
+    if (!(err instanceof DeviceError)) throw err;
+    log.warn({ err }, 'the dispenser cannot be asked before a command');
+    return undefined;
+  }
+}
+
 /** Asks what there is to ask, and classifies. */
 async function judge(
   parts: Parts,
@@ -75,6 +92,7 @@ async function judge(
       sequenceNumber = now?.sequenceNumber;
       last = dispenser.capabilities.lastResult ? await dispenser.lastResult() : undefined;
     } catch (err) {
+      if (!(err instanceof DeviceError)) throw err;
       parts.log.warn({ err }, 'the dispenser cannot say what its last command did');
     }
   }
@@ -96,15 +114,9 @@ function settle(
       bookOut(parts, transactionId, bay, 'customer', presented);
       bookOut(parts, transactionId, bay, 'reject', rejected);
     }
-    for (const { position: bay, count } of asked) {
+    for (const bay of doubtfulBays(asked, judgement)) {
       const unit = store.cashUnits.get(bay);
-      const said = judgement.units.find((one) => one.position === bay);
-      const isShort = judgement.class !== 'none' && (said?.presented ?? 0) < count;
-      // A bay that fell short is empty, jammed or miscounted: nobody counts on it until it is
-      // looked at.
-      if (unit && (isShort || !judgement.trusted || fellEmpty(judgement, said))) {
-        store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
-      }
+      if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
     }
     store.intents.settle(intent.id, judgement.class, { units, evidence: judgement.evidence });
     store.journal.append(
@@ -121,12 +133,27 @@ function settle(
   parts.changed();
 }
 
-/** An answered command that gave nothing, and not because it was refused. */
-function fellEmpty(
+/**
+ * Bays that nobody may count on until they were looked at: all that were asked when it is not known
+ * what happened, else the first that fell short (empty, jammed or miscounted). Units stop there, so a
+ * later bay that moved no note was never reached.
+ */
+function doubtfulBays(
+  asked: readonly UnitCount[],
   judgement: Judgement,
-  said: { readonly presented: number } | undefined,
-): boolean {
-  return judgement.class === 'none' && judgement.units.length > 0 && (said?.presented ?? 0) === 0;
+): readonly UnitCount['position'][] {
+  if (!judgement.trusted) return asked.map(({ position: bay }) => bay);
+  if (judgement.units.length === 0) return [];
+  const short = asked.filter(({ position: bay, count }) => {
+    const said = judgement.units.find((unit) => unit.position === bay);
+    return (said?.presented ?? 0) < count;
+  });
+  return short
+    .filter(({ position: bay }, at) => {
+      const said = judgement.units.find((unit) => unit.position === bay);
+      return at === 0 || (said?.presented ?? 0) + (said?.rejected ?? 0) > 0;
+    })
+    .map(({ position: bay }) => bay);
 }
 
 /**
@@ -218,19 +245,8 @@ function owe(
   missing: number,
   evidence: string,
 ): void {
-  const { store, config } = parts;
-  const { reference } = saleOf(parts, transactionId);
-  store.commit(() => {
-    store.obligations.insert({
-      transactionId,
-      reference,
-      kind,
-      amountMinor: minorUnits(missing),
-      currency: config.currency,
-      body: { evidence },
-    });
-    store.journal.append('obligation.opened', { kind, amountMinor: missing }, transactionId);
-  });
+  const sale = saleOf(parts, transactionId);
+  parts.store.commit(() => oweCash(parts, sale, kind, minorUnits(missing), evidence));
 }
 
 /**

@@ -3,6 +3,7 @@ import { newReference, newTransactionId, type TransactionId } from '#protocol/ba
 import {
   feeSats,
   type MinorUnits,
+  minorUnits,
   principalOfPayout,
   wireOfCashOut,
 } from '#protocol/base/money.ts';
@@ -87,6 +88,44 @@ export function releaseReservation(parts: Parts, id: TransactionId, outcome: str
   }
 }
 
+/**
+ * What was paid for and is not in the books as handed out, nor owed; minor units. Anything but 0 at
+ * the end of a session is a fault of the program, and is owed then.
+ */
+export function missingOf(parts: Parts, sale: Transaction): MinorUnits {
+  const { store } = parts;
+  const paid = store.intents
+    .forTransaction(sale.id)
+    .some(({ kind, outcome }) => kind === 'payment' && outcome === 'paid');
+  const known = store.obligations.forTransaction(sale.id).length > 0;
+  if (!paid || known) return minorUnits(0);
+  const handedOut = store.ledger
+    .movements({ transactionId: sale.id })
+    .filter(({ to }) => to === 'customer')
+    .reduce((sum, { value, count }) => sum + value * count, 0);
+  return minorUnits(Math.max(0, sale.fiatMinor - handedOut));
+}
+
+/** Writes down that cash is owed; to be called inside a commit. */
+export function oweCash(
+  parts: Parts,
+  sale: Transaction,
+  kind: 'remainder' | 'dispenseUnknown',
+  amountMinor: MinorUnits,
+  evidence: string,
+): void {
+  const { id: transactionId, reference, currency } = sale;
+  parts.store.obligations.insert({
+    transactionId,
+    reference,
+    kind,
+    amountMinor,
+    currency,
+    body: { evidence },
+  });
+  parts.store.journal.append('obligation.opened', { kind, amountMinor }, transactionId);
+}
+
 /** Journals how the session ended. An unpaid invoice is still watched: see payments.ts. */
 export async function conclude(parts: Parts, input: EndInput): Promise<void> {
   const { store, clock } = parts;
@@ -94,7 +133,10 @@ export async function conclude(parts: Parts, input: EndInput): Promise<void> {
   const payment = store.intents
     .forTransaction(transactionId)
     .some(({ kind, state }) => kind === 'payment' && state === 'open');
+  const sale = saleOf(parts, transactionId);
+  const missing = missingOf(parts, sale);
   store.commit(() => {
+    if (missing > 0) oweCash(parts, sale, 'dispenseUnknown', missing, 'the session broke off');
     if (input.input.kind === 'redeem') settleClaim(parts, input.input.obligationId, end);
     const owed = store.obligations
       .forTransaction(transactionId)

@@ -70,7 +70,7 @@ export async function runScript(
     stops.push(() => hardware.stop());
     await pairOnce(context, world, join(folder, 'state'));
     options.say('paired by a real seed');
-    const agent = await startDemoAgent(context, folder, options.devices, hardware);
+    const agent = startDemoAgent(context, folder, options.devices, hardware);
     stops.push(() => agent.stop());
     return await new Script(context, options, world, hardware, agent).run();
   } finally {
@@ -79,12 +79,12 @@ export async function runScript(
   }
 }
 
-async function startDemoAgent(
+function startDemoAgent(
   context: DemoContext,
   folder: string,
   devices: DemoDevices,
   hardware: Hardware,
-): Promise<Agent> {
+): Agent {
   const { clock, log } = context;
   const config = demoConfig(folder, devices, hardware.ports, 0);
   const common = { clock, log: log.child({ room: 'hal' }) };

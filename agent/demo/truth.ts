@@ -43,7 +43,7 @@ export function differences(
   store: Store,
   before: Truth,
   now: Truth,
-  world: World,
+  world: Pick<World, 'keeper'>,
   currency: string,
 ): readonly string[] {
   const found: string[] = [];
@@ -70,7 +70,7 @@ export function differences(
 }
 
 /** Sats: what the wallet paid out and took in is what the transactions say. */
-function walletDifferences(store: Store, world: World): readonly string[] {
+function walletDifferences(store: Store, world: Pick<World, 'keeper'>): readonly string[] {
   const found: string[] = [];
   const books = world.keeper.books();
   const transactions = store.transactions.recent(10_000);

@@ -56,7 +56,8 @@ export type JudgeOutcome =
 
 export type NoteOutcome =
   | { readonly kind: 'deposited'; readonly total: CashInTotal }
-  | { readonly kind: 'returned' }
+  /** Not in the cash box. `notice` where it is not proven that the customer has it. */
+  | { readonly kind: 'returned'; readonly notice?: Notice }
   | { readonly kind: 'unknown'; readonly notice: Notice };
 
 /** `owed`: the claim code holds it, now or later. */
@@ -110,6 +111,13 @@ const EMPTY: CashInTotal = {
   net: 0 as Sats,
 };
 
+const RETURNED: Notice = { code: 'noteReturned', text: 'Your note came back. Please take it.' };
+
+/** What only an operator can settle stays so, whatever else of the session still went well. */
+function endOf({ end }: CashInContext, next: CashInEnd): CashInEnd {
+  return end === 'needsOperator' ? end : next;
+}
+
 const machineSetup = setup({
   types: {
     context: {} as CashInContext,
@@ -143,6 +151,7 @@ const machineSetup = setup({
   guards: {
     isClaim: ({ context }) => context.input.kind === 'claim',
     hasNotes: ({ context }) => (context.total?.notes ?? 0) > 0,
+    opened: ({ context }) => context.transactionId !== null,
     isEmpty: ({ context }) => (context.total?.notes ?? 0) === 0,
     noteWaits: ({ context }) => context.escrowed !== null,
     hasEnd: ({ context }) => context.end !== null,
@@ -153,13 +162,10 @@ const machineSetup = setup({
     takeUp: assign(({ context }) => ({ current: context.escrowed, escrowed: null })),
     forgetEscrowed: assign({ escrowed: null, current: null }),
     say: assign((_, params: { notice: Notice | null }) => ({ notice: params.notice })),
-    endAs: assign((_, params: { end: CashInEnd }) => ({ end: params.end })),
-    sayReturned: assign({
-      notice: {
-        code: 'noteReturned',
-        text: 'Your note came back. Please take it.',
-      },
-    }),
+    endAs: assign(({ context }, params: { end: CashInEnd }) => ({
+      end: endOf(context, params.end),
+    })),
+    sayReturned: assign({ notice: RETURNED }),
   },
   delays: {
     /** A customer who stopped inserting has finished. */
@@ -345,7 +351,9 @@ export const cashInMachine = machineSetup.createMachine({
               {
                 guard: ({ event }) => event.output.kind === 'returned',
                 target: 'arming',
-                actions: 'sayReturned',
+                actions: assign(({ event }) => ({
+                  notice: (event.output.kind === 'returned' && event.output.notice) || RETURNED,
+                })),
               },
               {
                 target: '#cashIn.closing',
@@ -392,15 +400,15 @@ export const cashInMachine = machineSetup.createMachine({
         src: 'disarm',
         onDone: [
           { guard: 'hasNotes', target: 'issuing' },
-          { guard: 'hasEnd', target: 'concluding' },
+          { guard: 'hasEnd', target: 'ending' },
           {
-            target: 'concluding',
+            target: 'ending',
             actions: assign({ end: 'cancelled' as const }),
           },
         ],
         onError: [
           { guard: 'hasNotes', target: 'issuing' },
-          { target: 'concluding', actions: { type: 'endAs', params: { end: 'needsOperator' } } },
+          { target: 'ending', actions: { type: 'endAs', params: { end: 'needsOperator' } } },
         ],
       },
     },
@@ -412,15 +420,15 @@ export const cashInMachine = machineSetup.createMachine({
         onDone: [
           { guard: ({ event }) => event.output.kind === 'issued', target: 'offering' },
           {
-            target: 'concluding',
-            actions: assign(({ event }) => ({
-              end: 'owed' as const,
+            target: 'ending',
+            actions: assign(({ event, context }) => ({
+              end: endOf(context, 'owed'),
               notice: event.output.kind === 'owed' ? event.output.notice : null,
             })),
           },
         ],
         onError: {
-          target: 'concluding',
+          target: 'ending',
           actions: unforeseen.actions,
         },
       },
@@ -428,25 +436,28 @@ export const cashInMachine = machineSetup.createMachine({
     offering: {
       after: {
         displayTime: {
-          target: 'concluding',
+          target: 'ending',
           actions: { type: 'endAs', params: { end: 'unclaimed' } },
         },
       },
       invoke: {
         src: 'awaitClaim',
         input: ({ context }) => transactionOf(context),
-        onDone: { target: 'concluding', actions: { type: 'endAs', params: { end: 'claimed' } } },
-        onError: { target: 'concluding', actions: unforeseen.actions },
+        onDone: { target: 'ending', actions: { type: 'endAs', params: { end: 'claimed' } } },
+        onError: { target: 'ending', actions: unforeseen.actions },
       },
       on: {
         'customer.dismissed': {
-          target: 'concluding',
+          target: 'ending',
           actions: { type: 'endAs', params: { end: 'unclaimed' } },
         },
       },
     },
+    /** Nothing is concluded that was never opened. */
+    ending: {
+      always: [{ guard: 'opened', target: 'concluding' }, { target: 'done' }],
+    },
     concluding: {
-      always: { guard: ({ context }) => context.transactionId === null, target: 'done' },
       invoke: {
         src: 'conclude',
         input: ({ context }) => ({

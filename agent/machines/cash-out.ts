@@ -162,6 +162,7 @@ export const cashOutMachine = setup({
   },
   guards: {
     redeems: ({ context }) => context.input.kind === 'redeem',
+    opened: ({ context }) => context.transactionId !== null,
     moreBatches: ({ context }) => (context.plan?.batches.length ?? 0) > 0,
   },
   actions: {
@@ -219,7 +220,7 @@ export const cashOutMachine = setup({
             ),
           },
           {
-            target: 'concluding',
+            target: 'ending',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
               notice: event.output.kind === 'refused' ? event.output.notice : null,
@@ -227,7 +228,7 @@ export const cashOutMachine = setup({
           },
         ],
         onError: {
-          target: 'concluding',
+          target: 'ending',
           actions: { type: 'endAs', params: { end: 'failed' } },
         },
       },
@@ -247,7 +248,7 @@ export const cashOutMachine = setup({
             ),
           },
           {
-            target: 'concluding',
+            target: 'ending',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
               notice: event.output.kind === 'refused' ? event.output.notice : null,
@@ -255,7 +256,7 @@ export const cashOutMachine = setup({
           },
         ],
         onError: {
-          target: 'concluding',
+          target: 'ending',
           actions: { type: 'endAs', params: { end: 'failed' } },
         },
       },
@@ -268,7 +269,7 @@ export const cashOutMachine = setup({
           { guard: ({ event }) => event.output.kind === 'paid', target: 'dispensing' },
           {
             guard: ({ event }) => event.output.kind === 'expired',
-            target: 'concluding',
+            target: 'ending',
             actions: assign(({ event }) => ({
               end: 'expired' as const,
               notice: event.output.kind === 'expired' ? event.output.notice : null,
@@ -384,11 +385,11 @@ export const cashOutMachine = setup({
         onDone: [
           {
             guard: ({ event }) => event.output.kind === 'taken',
-            target: 'concluding',
+            target: 'ending',
             actions: { type: 'endAs', params: { end: 'dispensed' } },
           },
           {
-            target: 'concluding',
+            target: 'ending',
             actions: assign(({ event }) => ({
               end: 'presentedNotTaken' as const,
               notice: event.output.kind === 'notTaken' ? event.output.notice : null,
@@ -400,18 +401,21 @@ export const cashOutMachine = setup({
     },
     remainder: {
       entry: { type: 'endAs', params: { end: 'remainder' } },
-      always: { target: 'concluding' },
+      always: { target: 'ending' },
     },
     needsOperator: {
       entry: { type: 'endAs', params: { end: 'needsOperator' } },
-      always: { target: 'concluding' },
+      always: { target: 'ending' },
     },
     cancelled: {
       entry: { type: 'endAs', params: { end: 'cancelled' } },
-      always: { target: 'concluding' },
+      always: { target: 'ending' },
+    },
+    /** Nothing is concluded that was never opened. */
+    ending: {
+      always: [{ guard: 'opened', target: 'concluding' }, { target: 'done' }],
     },
     concluding: {
-      always: { guard: ({ context }) => context.transactionId === null, target: 'done' },
       invoke: {
         src: 'conclude',
         input: ({ context }) => ({

@@ -1,0 +1,131 @@
+/** The power is cut in the middle of both flows; afterwards the machine knows, or says what not. */
+import { afterEach, expect, test } from 'vitest';
+import { WholeMachine } from '#test/support/whole-machine.ts';
+
+let machine: WholeMachine;
+afterEach(async () => {
+  await machine.stop();
+});
+
+const obligations = () => machine.running.service.obligations();
+
+const twenties = (notes: object): number => Number(Object.entries(notes)[0]?.[1] ?? 0);
+
+/** Cuts once the journal has an entry of this kind, `afterMs` later. */
+async function cutAfter(kind: string, afterMs: number): Promise<void> {
+  await machine.clock.until(() => machine.kinds().includes(kind), 120_000);
+  await machine.clock.advance(afterMs);
+  machine.cutPower();
+  await machine.clock.advance(5_000);
+  await machine.powerOn();
+  const isOpen = () =>
+    machine.running.store.intents.listOpen().some(({ device }) => device !== undefined);
+  await machine.clock.until(() => !isOpen(), 120_000);
+}
+
+/** What customers hold, owe and are owed, in minor units, against what the devices did. */
+function assertNothingLost(): void {
+  const { store } = machine.running;
+  expect(store.verify().problems).toEqual([]);
+  expect(store.intents.listOpen().filter(({ device }) => device !== undefined)).toEqual([]);
+  const inBox = machine.validator.truth().cashbox;
+  const booked = store.ledger
+    .balance('cashbox')
+    .reduce((sum, { value, count }) => sum + value * count, 0);
+  const truth = Object.entries(inBox).reduce((sum, [v, n]) => sum + Number(v) * 100 * n, 0);
+  const inDoubt = obligations()
+    .filter(({ kind }) => kind === 'noteUnknown')
+    .reduce((sum, { amountMinor }) => sum + (amountMinor ?? 0), 0);
+  // A note in the box is booked, or an obligation says that it may be there.
+  expect(truth - booked).toBeLessThanOrEqual(inDoubt);
+  expect(booked).toBeLessThanOrEqual(truth);
+}
+
+for (const afterMs of [0, 60, 150, 400, 700, 900]) {
+  test(`a note on its way, cut ${afterMs} ms after its intent`, async () => {
+    machine = await WholeMachine.inService();
+    await machine.act({ do: 'startCashIn' });
+    await machine.insert(20);
+    await cutAfter('deposit.intended', afterMs);
+    assertNothingLost();
+    const { store } = machine.running;
+    const deposited = machine.kinds().filter((kind) => kind === 'note.deposited').length;
+    const known = machine.kinds().some((kind) => /note\.(returned|unknown|deposited)/.test(kind));
+    expect(known).toBe(true);
+    if (deposited > 0) {
+      await machine.clock.until(() => machine.kinds().includes('withdraw.answered'), 300_000);
+      expect(machine.keeper.books().withdrawLinks.length).toBeGreaterThan(0);
+    } else {
+      expect(store.transactions.listOpen().length).toBe(obligations().length);
+    }
+  });
+}
+
+test('a session in which nothing was put in yet ends by itself', async () => {
+  machine = await WholeMachine.inService();
+  await machine.act({ do: 'startCashIn' });
+  await cutAfter('cashIn.opened', 100);
+  expect(machine.running.store.transactions.listOpen()).toEqual([]);
+});
+
+test('a link that was asked for is taken after the start, and shown by its code', async () => {
+  machine = await WholeMachine.inService();
+  await machine.act({ do: 'startCashIn' });
+  await machine.insert(20);
+  await machine.untilCashIn(({ notes }) => notes === 1, 'the note is in');
+  const code = machine.cashIn.claimCode ?? '';
+  await machine.act({ do: 'finish' });
+  await cutAfter('withdraw.sent', 0);
+  await machine.clock.until(() => machine.kinds().includes('withdraw.answered'), 600_000);
+  expect(machine.kinds().filter((kind) => kind === 'withdraw.answered')).toHaveLength(1);
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: true });
+  await machine.untilCashIn(({ lnurl }) => lnurl !== null, 'the link');
+  machine.keeper.claim(machine.cashIn.lnurl ?? '');
+  expect(await machine.leave()).toBe('claimed');
+});
+
+for (const afterMs of [0, 100, 400, 700, 1_000, 1_500, 2_500]) {
+  test(`notes on their way out, cut ${afterMs} ms after the intent`, async () => {
+    machine = await WholeMachine.inService();
+    const bolt11 = await machine.sell(8_000);
+    machine.keeper.pay(bolt11);
+    await cutAfter('dispense.intended', afterMs);
+    assertNothingLost();
+    expect(machine.kinds().filter((kind) => kind === 'dispense.intended')).toHaveLength(1);
+    const { customer, reject } = machine.dispenser.truth();
+    const handedOut = twenties(customer) * 2_000;
+    const { store } = machine.running;
+    const booked = store.ledger.count('customer', 2_000 as never) * 2_000;
+    const owed = obligations().reduce((sum, { amountMinor }) => sum + (amountMinor ?? 0), 0);
+    // What is booked was handed out; the rest of the price is owed or in doubt, to the cent.
+    expect(booked).toBeLessThanOrEqual(handedOut);
+    expect(booked + owed).toBe(8_000);
+    expect(store.ledger.count('reject', 2_000 as never)).toBeLessThanOrEqual(twenties(reject));
+  });
+}
+
+test('an invoice that was on the screen is asked for after the start', async () => {
+  machine = await WholeMachine.inService();
+  const bolt11 = await machine.sell(7_000);
+  const code = machine.cashOut.claimCode ?? '';
+  machine.cutPower();
+  machine.keeper.pay(bolt11);
+  await machine.powerOn();
+  await machine.clock.until(() => obligations().length > 0, 300_000);
+  expect(obligations()).toMatchObject([{ kind: 'latePayment', amountMinor: 7_000 }]);
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: true });
+  await machine.untilCashOut(({ outcome }) => outcome !== null, 'redeemed');
+  expect(machine.cashOut.dispensedMinor).toBe(7_000);
+});
+
+test('a sale that was reserved and never invoiced ends, and its notes are free', async () => {
+  machine = await WholeMachine.inService();
+  machine.keeper.switches.silent = true;
+  await machine.act({ do: 'startCashOut' });
+  await machine.untilCashOut(({ phase }) => phase === 'choosing', 'amounts');
+  await machine.act({ do: 'chooseAmount', amountMinor: 7_000 });
+  await cutAfter('cashOut.reserved', 100);
+  machine.keeper.switches.silent = false;
+  expect(machine.running.store.transactions.listOpen()).toEqual([]);
+  expect(machine.running.store.intents.listOpen()).toEqual([]);
+});

@@ -1,0 +1,334 @@
+/**
+ * A whole machine on virtual time: the real agent, drivers, protocol client and database, against
+ * simulated devices, and a bunker and a wallet on a network in memory.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CustomerCommand, MachineView } from '#agent/api/schemas.ts';
+import { type Config, parseConfig } from '#agent/config.ts';
+import { differences } from '#agent/demo/truth.ts';
+import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
+import { type Agent, startAgent } from '#agent/main.ts';
+import { Cable } from '#hal/simulator/cable.ts';
+import { Id003Device } from '#hal/simulator/id003-device.ts';
+import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm-device.ts';
+import { MemoryPort } from '#hal/simulator/memory-port.ts';
+import type { CancelTimer, Clock, Random } from '#protocol/base/clock.ts';
+import { silentLog } from '#protocol/base/log.ts';
+import { Secret } from '#protocol/base/secret.ts';
+import { pair } from '#protocol/pairing/pair.ts';
+import { PairingFile } from '#protocol/pairing/pairing-file.ts';
+import { createPeerCrypto } from '#protocol/simulator/crypto.ts';
+import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
+import { startKeeper } from '#protocol/simulator/keeper.ts';
+import { startMemoryBunker } from '#protocol/simulator/memory-bunker.ts';
+import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-network.ts';
+import { seededRandom } from './seeded-random.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+/** What a test may want otherwise. */
+export interface MachineOptions {
+  /** Laid over the configuration, key by key. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly fundSats?: number;
+  readonly maxCashInSats?: number | null;
+  readonly dispenser?: Partial<LcdmDeviceOptions>;
+  readonly publish?: boolean;
+}
+
+const CASSETTES = {
+  '1': { denomination: 20, count: 10 },
+  '2': { denomination: 20, count: 10 },
+  '3': { denomination: 50, count: 10 },
+  '4': { denomination: 100, count: 4 },
+};
+const RELAY = 'wss://relay.example';
+
+/** A clock that stops with its machine: what a killed process would still do never happens. */
+class MortalClock implements Clock {
+  readonly #clock: Clock;
+  isDead: boolean = false;
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+  now(): number {
+    return this.#clock.now();
+  }
+  monotonic(): number {
+    return this.#clock.monotonic();
+  }
+  after(delayMs: number, task: () => void): CancelTimer {
+    return this.#clock.after(delayMs, () => {
+      if (!this.isDead) task();
+    });
+  }
+}
+
+/** The machine, its world, and hands. */
+export class WholeMachine {
+  readonly clock = new VirtualClock();
+  readonly random: Random = seededRandom('whole machine');
+  readonly folder = mkdtempSync(join(tmpdir(), 'spire-machine-'));
+  readonly validator: Id003Device;
+  readonly dispenser: LcdmDevice;
+  readonly validatorCable: Cable;
+  readonly dispenserCable: Cable;
+  readonly crypto = createPeerCrypto(this.random);
+  readonly network = new MemoryNetwork({ clock: this.clock, verify: this.crypto.verify });
+  readonly keeper;
+  readonly bunker;
+  readonly config: Config;
+  agent: Agent | undefined;
+  #mortal = new MortalClock(this.clock);
+  #lines: MemoryClient[] = [];
+  #session = 0;
+
+  constructor(options: MachineOptions = {}) {
+    const { clock, random, crypto } = this;
+    const common = { clock, random, crypto, log: silentLog };
+    this.validator = new Id003Device({ clock, options: {} });
+    this.dispenser = new LcdmDevice({
+      clock,
+      options: { model: 'lcdm-4000', cassettes: CASSETTES, ...options.dispenser },
+    });
+    this.validatorCable = new Cable({ clock, device: this.validator });
+    this.dispenserCable = new Cable({ clock, device: this.dispenser });
+    const line = () => this.network.client({ latencyMs: () => 5 });
+    this.bunker = startMemoryBunker({ ...common, relays: line(), secretKey: random.bytes(32) });
+    this.keeper = startKeeper({
+      ...common,
+      relays: line(),
+      invoices: createInvoiceMaker(random.bytes(32)),
+      spirePubkey: this.bunker.pubkey,
+      keys: { transport: random.bytes(32), operator: random.bytes(32) },
+      lnurlBase: 'https://wallet.example',
+    });
+    this.keeper.fund(options.fundSats ?? 5_000_000);
+    if (options.maxCashInSats !== undefined) this.keeper.setMaxCashInSats(options.maxCashInSats);
+    this.config = parseConfig({
+      currency: 'USD',
+      support: { contact: '+1 555 0100' },
+      validator: { protocol: 'id003', port: 'validator' },
+      dispenser: { protocol: 'lcdm', port: 'dispenser' },
+      network: 'regtest',
+      limits: { max_cash_in_sats: null },
+      rate: { kind: 'fixed', minorPerBtc: 9_711_700 },
+      paths: { state: join(this.folder, 'state'), socket: join(this.folder, 'agent.sock') },
+      ...options.config,
+    });
+  }
+
+  /** Publishes the operator's documents, pairs, starts, and waits until it is in service. */
+  static async inService(options: MachineOptions = {}): Promise<WholeMachine> {
+    const machine = new WholeMachine(options);
+    await machine.pair();
+    if (options.publish !== false) await machine.publish();
+    machine.start();
+    await machine.until((view) => view.state === 'idle' && view.cashOut.open, 'in service');
+    return machine;
+  }
+
+  async publish(): Promise<void> {
+    await this.clock.resolve(this.keeper.publishFees());
+    await this.clock.resolve(this.keeper.publishCassettes(CASSETTES));
+  }
+
+  async pair(): Promise<void> {
+    const { clock, random, bunker, keeper } = this;
+    const token = bunker.policy.mintToken();
+    mkdirSync(this.config.paths.state, { recursive: true });
+    const path = join(this.config.paths.state, 'pairing.json');
+    const pairing = pair({
+      seed: {
+        spirePubkey: bunker.pubkey,
+        bunkerPubkey: bunker.pubkey,
+        bunkerRelays: [RELAY],
+        relays: [RELAY],
+        secret: new Secret(token),
+      },
+      operatorPubkey: keeper.operatorPubkey,
+      transportPubkey: keeper.transportPubkey,
+      walletId: keeper.walletId,
+      file: new PairingFile({ path, random, log: silentLog }),
+      makeRelays: () => this.network.client({ latencyMs: () => 5 }),
+      clock,
+      random,
+      log: silentLog,
+    });
+    await clock.resolve(pairing);
+  }
+
+  start(): Agent {
+    this.#mortal = new MortalClock(this.clock);
+    const clock = this.#mortal;
+    const { random, config } = this;
+    const hal = { clock, log: silentLog, model: undefined };
+    const validatorPort = new MemoryPort({ path: 'validator', clock, cable: this.validatorCable });
+    const dispenserPort = new MemoryPort({ path: 'dispenser', clock, cable: this.dispenserCable });
+    this.#lines = [];
+    this.agent = startAgent({
+      config,
+      clock,
+      random,
+      log: silentLog,
+      acceptor: makeAcceptor({
+        ...hal,
+        protocol: 'id003',
+        port: validatorPort,
+        currency: config.currency,
+      }),
+      dispenser: makeDispenser({ ...hal, protocol: 'lcdm', port: dispenserPort }),
+      openRelays: () => {
+        const line = this.network.client({ latencyMs: () => 5 });
+        this.#lines.push(line);
+        return line;
+      },
+      fetchJson: async (url) => this.keeper.answerLnurl(url.replace(/^https:\/\/[^/]+/, '')),
+    });
+    return this.agent;
+  }
+
+  get running(): Agent {
+    if (!this.agent) throw new Error('the machine has no power');
+    return this.agent;
+  }
+
+  get view(): MachineView {
+    return this.running.service.view();
+  }
+
+  /** Cuts the power of everything: nothing that was waiting ever happens. */
+  cutPower(): void {
+    this.#mortal.isDead = true;
+    for (const line of this.#lines) line.partition();
+    this.validator.control({ do: 'power', on: false });
+    this.dispenser.control({ do: 'power', on: false });
+    this.validatorCable.unplug();
+    this.dispenserCable.unplug();
+    this.running.store.close();
+    this.agent = undefined;
+  }
+
+  /** Gives the power back and waits until the machine has recovered. */
+  async powerOn(): Promise<void> {
+    this.validatorCable.plug();
+    this.dispenserCable.plug();
+    this.validator.control({ do: 'power', on: true });
+    this.dispenser.control({ do: 'power', on: true });
+    this.start();
+    await this.until(({ state }) => state === 'idle' || state === 'outOfService', 'recovered');
+  }
+
+  /** Waits on virtual time until the view says it. */
+  async until(found: (view: MachineView) => boolean, what: string): Promise<void> {
+    await this.clock
+      .until(() => found(this.view), 900_000)
+      .catch(() => {
+        throw new Error(`never: ${what}; the machine shows ${JSON.stringify(this.view)}`);
+      });
+  }
+
+  /** A customer's command on the session that is on; a start makes a new one. */
+  async act(command: Partial<CustomerCommand> & { readonly do: CustomerCommand['do'] }) {
+    const opens = ['startCashIn', 'startCashOut', 'redeem'].includes(command.do);
+    if (opens) this.#session += 1;
+    const session = this.#session.toString(16).padStart(32, '0');
+    const step = opens ? 0 : (this.view.session?.step ?? 0);
+    const full = { session, step, ...command } as CustomerCommand;
+    return this.running.service.command(full);
+  }
+
+  /** Inserts a note once the slot takes it. */
+  async insert(denomination: number): Promise<void> {
+    await this.clock.until(() => {
+      try {
+        this.validator.control({ do: 'insert', denomination });
+        return true;
+      } catch {
+        return false;
+      }
+    }, 30_000);
+  }
+
+  /** A whole deposit up to the link on the screen. */
+  async deposit(...notes: readonly number[]): Promise<string> {
+    await this.act({ do: 'startCashIn' });
+    let count = 0;
+    for (const note of notes) {
+      await this.insert(note);
+      count += 1;
+      await this.untilCashIn(({ notes: have }) => have === count, `${note} is in`);
+    }
+    await this.act({ do: 'finish' });
+    await this.untilCashIn(({ lnurl }) => lnurl !== null, 'the link is there');
+    return this.cashIn.lnurl ?? '';
+  }
+
+  /** A whole sale up to the invoice on the screen. */
+  async sell(amountMinor: number): Promise<string> {
+    await this.act({ do: 'startCashOut' });
+    await this.untilCashOut(({ phase }) => phase === 'choosing', 'amounts are offered');
+    const result = await this.act({ do: 'chooseAmount', amountMinor });
+    if (!result.ok) throw new Error(result.reason);
+    await this.untilCashOut(
+      ({ bolt11, outcome }) => bolt11 !== null || outcome !== null,
+      'invoice',
+    );
+    return this.cashOut.bolt11 ?? '';
+  }
+
+  get cashIn() {
+    const { session } = this.view;
+    if (session?.kind !== 'cashIn') throw new Error('no cash-in is on');
+    return session;
+  }
+
+  get cashOut() {
+    const { session } = this.view;
+    if (session?.kind !== 'cashOut') throw new Error('no cash-out is on');
+    return session;
+  }
+
+  untilCashIn(found: (view: WholeMachine['cashIn']) => boolean, what: string): Promise<void> {
+    return this.until(({ session }) => session?.kind === 'cashIn' && found(session), what);
+  }
+
+  untilCashOut(found: (view: WholeMachine['cashOut']) => boolean, what: string): Promise<void> {
+    return this.until(({ session }) => session?.kind === 'cashOut' && found(session), what);
+  }
+
+  /** Waits for the last screen, leaves it, and waits for idle. */
+  async leave(): Promise<string> {
+    await this.until(({ session }) => session === null || session.outcome !== null, 'the end');
+    const outcome = this.view.session?.outcome?.code ?? '';
+    await this.act({ do: 'dismiss' });
+    await this.until(({ session }) => session === null, 'the next customer');
+    return outcome;
+  }
+
+  /** What does not agree between books and truth. */
+  differences(): readonly string[] {
+    const empty = { units: {}, reject: {}, cashbox: {}, path: {}, customer: {} };
+    return differences(
+      this.running.store,
+      { validator: empty, dispenser: empty },
+      { validator: this.validator.truth(), dispenser: this.dispenser.truth() },
+      { keeper: this.keeper },
+      'USD',
+    );
+  }
+
+  kinds(): readonly string[] {
+    return this.running.store.journal.read({}).map(({ kind }) => kind);
+  }
+
+  async stop(): Promise<void> {
+    await this.agent?.stop();
+    this.keeper.stop();
+    await this.bunker.stop();
+    this.validator.stop();
+    this.dispenser.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
