@@ -8,6 +8,7 @@ import type {
   CashAcceptorEvent,
   CashAcceptorStatus,
   DeviceIdentity,
+  InitialiseOutcome,
   PowerUpEvidence,
 } from '#hal/cash-acceptor.ts';
 import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
@@ -42,6 +43,7 @@ export class DeviceWatch {
   readonly #offs: (() => void)[] = [];
   #cancelPoll: CancelTimer = () => undefined;
   #initialising: boolean = false;
+  #initialisesLater: boolean = false;
   #checking: Promise<void> | undefined;
   /** Devices of which the recovery is done: before that nothing may be reset. */
   readonly #recovered = new Set<'acceptor' | 'dispenser'>();
@@ -60,8 +62,9 @@ export class DeviceWatch {
     this.#offs.push(
       acceptor.subscribe((event) => this.#onAcceptor(event)),
       dispenser.subscribe((event) => {
-        if (event.kind === 'status.changed') this.#inBackground(this.checkDispenser());
-        else this.#parts.log.error({ err: event.error }, 'dispenser failed');
+        if (event.kind === 'device.failed') {
+          this.#parts.log.error({ err: event.error }, 'dispenser failed');
+        } else if (!this.#session.dispenses()) this.#inBackground(this.checkDispenser());
       }),
     );
     await Promise.all([this.#openAcceptor(), this.#openDispenser()]);
@@ -133,40 +136,52 @@ export class DeviceWatch {
   }
 
   /**
-   * Makes the validator ready. An open intent on it belongs to the recovery, which settles it
-   * first;
-   * with none, a note that was left inside is nobody's deposit.
+   * Makes the validator ready, once no session uses it. An open intent on it belongs to the
+   * recovery, which settles it first; with none, a note that was left inside is nobody's deposit.
    */
   async initialiseAcceptor(): Promise<void> {
-    const { acceptor, store } = this.#parts;
+    const { acceptor } = this.#parts;
     if (this.#initialising || !this.#recovered.has('acceptor')) return;
     if (this.#session.takesNotes()) {
-      this.#later(() => this.initialiseAcceptor());
+      this.#initialiseLater();
       return;
     }
     this.#initialising = true;
     try {
       for (let round = 0; round < INITIALISE_MAX; round++) {
         if (acceptor.status().device !== 'attention') break;
-        const before = acceptor.status();
-        const intent = store.commit(() => {
-          const body = { powerUp: before.powerUp };
-          store.journal.append('initialise.intended', { device: 'acceptor', ...body });
-          return store.intents.open({ kind: 'initialise', device: 'acceptor', body });
-        });
-        const outcome = await acceptor.initialise();
-        store.commit(() => {
-          store.intents.settle(intent.id, outcome.note, { evidence: outcome.evidence });
-          store.journal.append('initialise.settled', { ...outcome });
-        });
-        if (outcome.note !== 'deposited') break;
+        if ((await this.#initialiseOnce()) !== 'deposited') break;
         await takeUnexpectedCredit(this.#parts, undefined);
       }
     } finally {
       this.#initialising = false;
     }
     this.#tellAcceptor(acceptor.status());
-    if (acceptor.status().device === 'attention') this.#later(() => this.initialiseAcceptor());
+    if (acceptor.status().device === 'attention') this.#initialiseLater();
+  }
+
+  async #initialiseOnce(): Promise<InitialiseOutcome['note']> {
+    const { acceptor, store } = this.#parts;
+    const { powerUp } = acceptor.status();
+    const intent = store.commit(() => {
+      store.journal.append('initialise.intended', { device: 'acceptor', powerUp });
+      return store.intents.open({ kind: 'initialise', device: 'acceptor', body: { powerUp } });
+    });
+    const outcome = await acceptor.initialise();
+    store.commit(() => {
+      store.intents.settle(intent.id, outcome.note, { evidence: outcome.evidence });
+      store.journal.append('initialise.settled', { ...outcome });
+    });
+    return outcome.note;
+  }
+
+  #initialiseLater(): void {
+    if (this.#initialisesLater) return;
+    this.#initialisesLater = true;
+    this.#later(() => {
+      this.#initialisesLater = false;
+      return this.initialiseAcceptor();
+    });
   }
 
   /**

@@ -117,8 +117,13 @@ function recoverCashOut(parts: Parts, transaction: Transaction): void {
   const missing = missingOf(parts, transaction);
   store.commit(() => {
     releaseReservation(parts, id, 'released');
-    // Every command that left was settled before: what is missing was never asked for.
-    if (missing > 0) oweCash(parts, transaction, 'remainder', missing, 'cut before the command');
+    // Every command that left was settled before: what is missing was never asked for, unless one
+    // is in doubt, which nobody may be paid from.
+    const doubtful = intents.some(
+      ({ kind, outcome }) => kind === 'dispense' && outcome === 'unknown',
+    );
+    const kind = doubtful ? 'dispenseUnknown' : 'remainder';
+    if (missing > 0) oweCash(parts, transaction, kind, missing, 'cut before the command');
     const kinds = store.obligations.forTransaction(id).map(({ kind }) => kind);
     const end = kinds.includes('dispenseUnknown')
       ? 'needsOperator'

@@ -7,4 +7,6 @@ requireNode();
 const { run } = process.argv.includes('--config')
   ? await import('./serve.ts')
   : await import('./demo.ts');
-process.exitCode = await run(process.argv.slice(2));
+const code = await run(process.argv.slice(2));
+// Everything was stopped; a library's forgotten timer must not keep a terminal waiting.
+process.stdout.write('', () => process.exit(code));

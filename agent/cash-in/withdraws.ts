@@ -285,11 +285,7 @@ export class Withdraws {
   }
 
   /** Ends a withdraw without a link: what was promised is owed from the same commit on. */
-  #settleOwed(
-    intent: Intent,
-    outcome: string,
-    evidence: Readonly<Record<string, string>>,
-  ): void {
+  #settleOwed(intent: Intent, outcome: string, evidence: Readonly<Record<string, string>>): void {
     const { store, log } = this.#parts;
     const { transactionId } = intent;
     log.warn({ transactionId, outcome }, 'withdraw settled');

@@ -46,7 +46,8 @@ function impossible(asked: readonly UnitCount[], units: readonly UnitResult[]): 
   return units.some(({ position, presented, rejected }) => {
     const most = asked.find((unit) => unit.position === position)?.count ?? 0;
     const whole = Number.isSafeInteger(presented) && Number.isSafeInteger(rejected);
-    return !whole || presented < 0 || rejected < 0 || presented > most;
+    const stray = most === 0 && rejected > 0;
+    return !whole || presented < 0 || rejected < 0 || presented > most || stray;
   });
 }
 
@@ -79,7 +80,11 @@ export function classify(evidence: DispenseEvidence): Judgement {
   if (outcome.kind === 'notExecuted') {
     return { class: 'none', units: [], trusted: true, evidence: outcome.evidence };
   }
+  const changed = last !== undefined && last.hex !== baseline.lastResultHex;
   if (baseline.sequenceNumber !== undefined && sequenceNumber === baseline.sequenceNumber) {
+    // A unit whose memory changed and whose number did not has lost one of the two.
+    if (changed)
+      return unknown(`${outcome.evidence}; last result ${last.hex} without a new number`);
     return {
       class: 'none',
       units: [],
@@ -88,7 +93,6 @@ export function classify(evidence: DispenseEvidence): Judgement {
     };
   }
   const ran = sequenceNumber !== undefined && baseline.sequenceNumber !== undefined;
-  const changed = last !== undefined && last.hex !== baseline.lastResultHex;
   if (last?.dispense && (ran || changed)) {
     const words = `${outcome.evidence}; last result ${last.hex}`;
     return judgeCounts(evidence, { ...last.dispense, evidence: words });

@@ -58,7 +58,10 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
       body,
     });
   });
-  const outcome = await dispenser.dispense(asked);
+  const outcome = await dispenser.dispense(asked).catch((err: unknown): DispenseOutcome => {
+    if (!(err instanceof DeviceError)) throw err;
+    return { kind: 'unknown', evidence: err.message };
+  });
   const judgement = await judge(parts, asked, outcome, baseline);
   settle(parts, intent, transactionId, asked, judgement);
   return next(parts, plan, asked, rest, judgement);

@@ -22,6 +22,14 @@ const GRACE_MS = 20_000;
 const LATE_PAUSE_MS = 30_000;
 const LATE_MS = 600_000;
 
+const HELD: PaymentOutcome = {
+  kind: 'held',
+  notice: {
+    code: 'paymentHeld',
+    text: 'The payment is there, but it does not prove itself. Your code holds it.',
+  },
+};
+
 const bodySchema = z.object({
   paymentHash: z.string(),
   bolt11: z.string(),
@@ -92,8 +100,9 @@ export class Payments {
     try {
       for (let poll = 0; ; poll++) {
         await sleep(clock, PAUSES_MS.at(Math.min(poll, PAUSES_MS.length - 1)) ?? 0, ends);
-        const outcome = await this.#ask(transactionId, false);
-        if (outcome) return outcome;
+        // Cancelled while the question is on its way: nobody hands out what is paid then.
+        const outcome = await this.#ask(transactionId, () => signal.aborted);
+        if (typeof outcome === 'object') return outcome;
         if (clock.now() > this.#endOf(transactionId) + GRACE_MS) {
           const text = 'The invoice has expired. If you paid it after all, your code holds it.';
           return { kind: 'expired', notice: { code: 'expired', text } };
@@ -126,8 +135,11 @@ export class Payments {
     const { clock } = this.#parts;
     for (;;) {
       await sleep(clock, LATE_PAUSE_MS, this.#closed.signal);
-      if (await this.#ask(transactionId, true)) return;
-      if (clock.now() > this.#endOf(transactionId) + LATE_MS) return this.#lapse(transactionId);
+      const outcome = await this.#ask(transactionId, () => true);
+      if (typeof outcome === 'object') return;
+      // Silence is no answer: an invoice ends only on a word that it is not paid.
+      const isOver = clock.now() > this.#endOf(transactionId) + LATE_MS;
+      if (outcome === 'unpaid' && isOver) return this.#lapse(transactionId);
     }
   }
 
@@ -147,11 +159,18 @@ export class Payments {
     });
   }
 
-  /** Asks once; undefined when nothing is known yet. */
-  async #ask(transactionId: TransactionId, isLate: boolean): Promise<PaymentOutcome | undefined> {
+  /**
+   * Asks once. `isLate` tells, at the answer, that nobody waits for it any more. A refusal is the
+   * wallet's word that it knows of no such payment.
+   */
+  async #ask(
+    transactionId: TransactionId,
+    isLate: () => boolean,
+  ): Promise<PaymentOutcome | 'unpaid' | 'unheard'> {
     const { store, wallet, walletId, walletWatch, log } = this.#parts;
     const intent = openPayment(store, transactionId);
-    if (!intent) return { kind: 'paid' };
+    // Whoever settled it has also decided who gets the cash: it is not for this session.
+    if (!intent) return HELD;
     const expected = bodySchema.parse(intent.body);
     let answer: Awaited<ReturnType<typeof wallet.getPayment>>;
     try {
@@ -159,16 +178,20 @@ export class Payments {
     } catch (err) {
       if (!(err instanceof SignerError)) throw err;
       log.warn({ err, transactionId }, 'payment not asked for');
-      return undefined;
+      return 'unheard';
     }
     if (answer.kind !== 'ok') {
       log.warn({ transactionId, answer: answer.kind }, 'payment state not known');
-      return undefined;
+      const isKnown = answer.kind === 'refused' && answer.cause === 'other';
+      return isKnown ? 'unpaid' : 'unheard';
     }
-    if (!answer.value.paid || store.intents.get(intent.id)?.state !== 'open') return undefined;
+    if (!answer.value.paid) return 'unpaid';
+    // The program ends, and the next start asks again; or it was settled in the meantime.
+    const isOpen = store.intents.get(intent.id)?.state === 'open';
+    if (this.#closed.signal.aborted || !isOpen) return 'unheard';
     const named = walletWatch.named();
     const why = doubt(answer.value, expected, { id: walletId, named });
-    return this.#settle(transactionId, intent, why, isLate);
+    return this.#settle(transactionId, intent, why, isLate());
   }
 
   /**
@@ -210,7 +233,6 @@ export class Payments {
     });
     this.#parts.changed();
     if (why === undefined) return { kind: 'paid' };
-    const text = 'The payment is there, but it does not prove itself. Your code holds it.';
-    return { kind: 'held', notice: { code: 'paymentHeld', text } };
+    return HELD;
   }
 }

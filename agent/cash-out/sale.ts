@@ -1,5 +1,10 @@
 /** The opening and the end of a cash-out: reservation, claim code, last word in the journal. */
-import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
+import {
+  newReference,
+  newTransactionId,
+  type ObligationId,
+  type TransactionId,
+} from '#protocol/base/ids.ts';
 import {
   feeSats,
   type MinorUnits,
@@ -97,13 +102,16 @@ export function missingOf(parts: Parts, sale: Transaction): MinorUnits {
   const paid = store.intents
     .forTransaction(sale.id)
     .some(({ kind, outcome }) => kind === 'payment' && outcome === 'paid');
-  const known = store.obligations.forTransaction(sale.id).length > 0;
-  if (!paid || known) return minorUnits(0);
+  if (!paid) return minorUnits(0);
   const handedOut = store.ledger
     .movements({ transactionId: sale.id })
     .filter(({ to }) => to === 'customer')
     .reduce((sum, { value, count }) => sum + value * count, 0);
-  return minorUnits(Math.max(0, sale.fiatMinor - handedOut));
+  // One doubtful command of several says nothing of those that never left, so the sums are compared.
+  const owed = store.obligations
+    .forTransaction(sale.id)
+    .reduce((sum, { amountMinor = 0 }) => sum + amountMinor, 0);
+  return minorUnits(Math.max(0, sale.fiatMinor - handedOut - owed));
 }
 
 /** Writes down that cash is owed; to be called inside a commit. */
@@ -137,7 +145,9 @@ export async function conclude(parts: Parts, input: EndInput): Promise<void> {
   const missing = missingOf(parts, sale);
   store.commit(() => {
     if (missing > 0) oweCash(parts, sale, 'dispenseUnknown', missing, 'the session broke off');
-    if (input.input.kind === 'redeem') settleClaim(parts, input.input.obligationId, end);
+    if (input.input.kind === 'redeem') {
+      settleClaim(parts, transactionId, input.input.obligationId, end);
+    }
     const owed = store.obligations
       .forTransaction(transactionId)
       .some(({ state }) => state !== 'settled' && state !== 'redeemed');
@@ -159,12 +169,20 @@ export async function conclude(parts: Parts, input: EndInput): Promise<void> {
 /** What was redeemed is over; a rest, or a doubt, is an obligation of its own by then. */
 function settleClaim(
   { store }: Parts,
-  id: Parameters<Parts['store']['obligations']['get']>[0],
+  transactionId: TransactionId,
+  id: ObligationId,
   end: string,
-) {
-  if (store.obligations.get(id)?.state !== 'redeeming') return;
+): void {
+  const all = store.obligations.forTransaction(transactionId);
+  const at = all.findIndex((obligation) => obligation.id === id);
+  if (all[at]?.state !== 'redeeming') return;
   if (end === 'dispensed' || end === 'presentedNotTaken') {
     store.obligations.setState(id, 'redeeming', 'redeemed', 'machine', end);
+    return;
+  }
+  if (at === all.length - 1) {
+    // The session broke off before it could say what is left: the claim itself stays owed.
+    store.obligations.setState(id, 'redeeming', 'unknown', 'machine', 'the session broke off');
     return;
   }
   const reason = 'redeemed in part or in doubt: what is left is an obligation of its own';

@@ -1,0 +1,359 @@
+/** One command against the simulated unit: its evidence, the books, and what is owed after it. */
+import { expect, test } from 'vitest';
+import { createActor, toPromise } from 'xstate';
+import { cashOutActors } from '#agent/cash-out/actors.ts';
+import { classify } from '#agent/cash-out/classify.ts';
+import { bookOut, dispenseBatch, recoverDispense } from '#agent/cash-out/dispense-batch.ts';
+import { Payments } from '#agent/cash-out/payments.ts';
+import { missingOf, saleOf } from '#agent/cash-out/sale.ts';
+import type { BatchOutcome, Plan } from '#agent/machines/cash-out.ts';
+import type { Parts } from '#agent/parts.ts';
+import type { CashDispenser } from '#hal/cash-dispenser.ts';
+import { commands } from '#hal/lcdm/commands.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
+import { position } from '#protocol/base/ids.ts';
+import { minorUnits } from '#protocol/base/money.ts';
+import { diskFailure, failingDisk } from '#test/support/failing-disk.ts';
+import {
+  dispensesOnWire,
+  expectBooksTrue,
+  type MachineParts,
+  machineParts,
+  paid,
+} from '#test/support/machine-parts.ts';
+
+const DISPENSE = commands.dispense.code;
+/** Two bays, a sequence number, twenty notes at a time. */
+const LAMASSU = {
+  model: 'lcdm-4000-lamassu',
+  cassettes: { '1': { denomination: 20, count: 30 }, '2': { denomination: 50, count: 30 } },
+} as const;
+
+const fault = (parts: MachineParts, name: string, more: { times?: number; value?: number } = {}) =>
+  parts.dispenserDevice.control({ do: 'fault', name, ...more });
+const send = (parts: MachineParts, plan: Plan): Promise<BatchOutcome> =>
+  parts.clock.resolve(dispenseBatch(parts, plan));
+const owed = ({ store }: Parts) =>
+  store.obligations.list().map(({ kind, amountMinor, state }) => ({ kind, amountMinor, state }));
+const accuracies = ({ store }: Parts) => store.cashUnits.list().map(({ accuracy }) => accuracy);
+const dispensed = ({ store }: Parts, plan: Plan) =>
+  store.intents.forTransaction(plan.transactionId).filter(({ kind }) => kind === 'dispense');
+const kinds = ({ store }: Parts) => store.journal.read().map(({ kind }) => kind);
+
+/** The same parts with another word of the dispenser. */
+const withDispenser = (parts: MachineParts, over: Partial<CashDispenser>): MachineParts => {
+  const dispenser = new Proxy<CashDispenser>(parts.dispenser, {
+    get(target, key) {
+      if (Object.hasOwn(over, key)) return Reflect.get(over, key);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { ...parts, dispenser };
+};
+
+test('exact: counts become movements, the intent is settled, nothing is owed', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 7_000);
+  expect(await send(parts, plan)).toMatchObject({ kind: 'exact' });
+  expect(dispensesOnWire(parts)).toBe(1);
+  expect(dispensed(parts, plan)).toMatchObject([{ state: 'settled', outcome: 'exact' }]);
+  expect(owed(parts)).toEqual([]);
+  expect(accuracies(parts)).toEqual(['set', 'set', 'set', 'set']);
+  expect(missingOf(parts, saleOf(parts, plan.transactionId))).toBe(0);
+  expectBooksTrue(parts);
+});
+
+test('the intent is on disk before the first byte of the command', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 2_000);
+  const seen: unknown[] = [];
+  parts.dispenserPort.onWrite = (hex) => {
+    if (hex.startsWith(`043002${DISPENSE.toString(16)}`)) seen.push(...dispensed(parts, plan));
+  };
+  await send(parts, plan);
+  expect(seen).toMatchObject([{ state: 'open', device: 'dispenser', ordinal: 1 }]);
+});
+
+test('a disk that fails under the intent lets no byte of the command out', async () => {
+  let brokenFrom = Number.POSITIVE_INFINITY;
+  let commits = 0;
+  const beforeCommit = (commit: number) => {
+    commits = commit;
+    if (commit >= brokenFrom) throw diskFailure();
+  };
+  const parts = await machineParts({ store: { openDatabase: failingDisk({ beforeCommit }) } });
+  const plan = await paid(parts, 2_000);
+  brokenFrom = commits + 1;
+  await expect(send(parts, plan)).rejects.toThrow();
+  expect(dispensesOnWire(parts)).toBe(0);
+  expect(parts.dispenserDevice.truth().customer).toEqual({});
+});
+
+test('a pick failure: the bay is left out, the rest comes from its twin under the next number', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 8_000);
+  fault(parts, 'pickUpFailure', { value: 1 });
+  const first = await send(parts, plan);
+  if (first.kind !== 'short') throw new Error(first.kind);
+  expect(first.next.ordinal).toBe(2);
+  expectBooksTrue(parts);
+  expect(accuracies(parts).filter((accuracy) => accuracy === 'inaccurate')).toHaveLength(1);
+  expect(await send(parts, first.next)).toMatchObject({ kind: 'exact' });
+  expect(parts.dispenserDevice.truth().customer).toEqual({ '20': 4 });
+  expect(owed(parts)).toEqual([]);
+  expectBooksTrue(parts);
+});
+
+test('what no other bay can make is owed as a remainder, once', async () => {
+  const cassettes = { '1': { denomination: 20, count: 5 } };
+  const parts = await machineParts({ device: { cassettes } });
+  const plan = await paid(parts, 8_000);
+  fault(parts, 'pickUpFailure', { value: 1 });
+  expect(await send(parts, plan)).toMatchObject({ kind: 'remainder', remainderMinor: 6_000 });
+  expect(owed(parts)).toEqual([{ kind: 'remainder', amountMinor: 6_000, state: 'open' }]);
+  expect(missingOf(parts, saleOf(parts, plan.transactionId))).toBe(0);
+  expectBooksTrue(parts);
+});
+
+test('notes that were rejected are booked to the tray', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 5_000);
+  fault(parts, 'reject', { times: 2 });
+  expect(await send(parts, plan)).toMatchObject({ kind: 'exact' });
+  expect(parts.store.ledger.count('reject', minorUnits(5_000))).toBe(2);
+  expectBooksTrue(parts);
+});
+
+test('an error after the eject sensor proves no count: unknown, and its bays are left out', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 5_000);
+  fault(parts, 'countMismatch', { value: 0 });
+  expect(await send(parts, plan)).toMatchObject({ kind: 'unknown' });
+  expect(owed(parts)).toMatchObject([{ kind: 'dispenseUnknown' }]);
+  expect(accuracies(parts)[2]).toBe('inaccurate');
+  expect(dispensesOnWire(parts)).toBe(1);
+});
+
+for (const device of [{}, LAMASSU]) {
+  test(`an answer that is lost is read from the last status (${JSON.stringify(device)})`, async () => {
+    const parts = await machineParts({ device });
+    const plan = await paid(parts, 7_000);
+    fault(parts, 'loseResponse', { value: DISPENSE });
+    expect(await send(parts, plan)).toMatchObject({ kind: 'exact' });
+    expect(dispensesOnWire(parts)).toBe(1);
+    expect(owed(parts)).toEqual([]);
+    expectBooksTrue(parts);
+  });
+}
+
+test('the same notes twice: a last status equal to the one before proves nothing', async () => {
+  const parts = await machineParts();
+  const { dispenser } = parts;
+  const plan = await paid(parts, 5_000);
+  expect(await send(parts, plan)).toMatchObject({ kind: 'exact' });
+  const again = await paid(parts, 5_000);
+  fault(parts, 'loseResponse', { value: DISPENSE });
+  expect(await send(parts, again)).toMatchObject({ kind: 'unknown' });
+  expect(dispenser.capabilities.sequenceNumber).toBe(false);
+  expect(owed(parts)).toEqual([{ kind: 'dispenseUnknown', amountMinor: 5_000, state: 'open' }]);
+});
+
+test('with a sequence number the same notes twice are told apart', async () => {
+  const parts = await machineParts({ device: LAMASSU });
+  expect(await send(parts, await paid(parts, 5_000))).toMatchObject({ kind: 'exact' });
+  const again = await paid(parts, 5_000);
+  fault(parts, 'loseResponse', { value: DISPENSE });
+  expect(await send(parts, again)).toMatchObject({ kind: 'exact' });
+  expect(parts.dispenserDevice.truth().customer).toEqual({ '50': 2 });
+  expectBooksTrue(parts);
+});
+
+test('a command that never arrived is proven by the number, and owed', async () => {
+  const parts = await machineParts({ device: LAMASSU });
+  const plan = await paid(parts, 5_000);
+  fault(parts, 'silence', { value: DISPENSE, times: 100 });
+  expect(await send(parts, plan)).toMatchObject({ kind: 'remainder', remainderMinor: 5_000 });
+  expect(owed(parts)).toMatchObject([{ kind: 'remainder', amountMinor: 5_000 }]);
+  expect(accuracies(parts)).toEqual(['set', 'set']);
+  expectBooksTrue(parts);
+});
+
+test('a memory that is lost leaves it unknown, and nothing is ever sent again', async () => {
+  const parts = await machineParts({ device: { memory: 'lost' } });
+  const plan = await paid(parts, 4_000);
+  fault(parts, 'powerCutBeforeResponse');
+  const outcome = await send(parts, plan);
+  const { reference } = saleOf(parts, plan.transactionId);
+  expect(outcome).toMatchObject({ kind: 'unknown', notice: { code: 'dispenseUnknown' } });
+  expect(outcome.kind === 'unknown' && outcome.notice.text).toContain(reference);
+  expect(owed(parts)).toEqual([{ kind: 'dispenseUnknown', amountMinor: 4_000, state: 'open' }]);
+  expect(accuracies(parts)).toEqual(['inaccurate', 'inaccurate', 'set', 'set']);
+  parts.dispenserDevice.control({ do: 'power', on: true });
+  await parts.clock.advance(60_000);
+  expect(dispensesOnWire(parts)).toBe(1);
+  // A second command under the same number would be refused by the books themselves.
+  await expect(send(parts, plan)).rejects.toThrow(/exists/);
+  expect(dispensesOnWire(parts)).toBe(1);
+});
+
+test('a unit that is silent before the command gets none', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 4_000);
+  fault(parts, 'silence', { times: 1_000 });
+  expect(await send(parts, plan)).toMatchObject({ kind: 'remainder', remainderMinor: 4_000 });
+  expect(dispensed(parts, plan)).toEqual([]);
+  expect(dispensesOnWire(parts)).toBe(0);
+  expectBooksTrue(parts);
+});
+
+test('a driver that gives up is unknown, and settled; another fault is a fault', async () => {
+  const parts = await machineParts();
+  const busy = new DeviceError('sequenceError', 'another command runs');
+  const plan = await paid(parts, 4_000);
+  const refusing = withDispenser(parts, { dispense: () => Promise.reject(busy) });
+  expect(await send(refusing, plan)).toMatchObject({ kind: 'unknown' });
+  expect(dispensed(parts, plan)).toMatchObject([{ state: 'settled', outcome: 'unknown' }]);
+  const bug = new Error('a bug');
+  const next = { ...plan, ordinal: 2 };
+  const buggy = { baseline: () => Promise.reject(bug) };
+  await expect(send(withDispenser(parts, buggy), next)).rejects.toBe(bug);
+  const worse = { dispense: () => Promise.reject(bug) };
+  await expect(send(withDispenser(parts, worse), next)).rejects.toBe(bug);
+  expect(dispensesOnWire(parts)).toBe(0);
+});
+
+test('a unit that answers STATUS and then no question leaves it unknown', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 4_000);
+  fault(parts, 'loseResponse', { value: DISPENSE });
+  const silent = new DeviceError('timeOut', 'no answer');
+  const mute = withDispenser(parts, { lastResult: () => Promise.reject(silent) });
+  expect(await send(mute, plan)).toMatchObject({ kind: 'unknown' });
+  const bug = new Error('a bug');
+  const buggy = withDispenser(parts, { lastResult: () => Promise.reject(bug) });
+  fault(parts, 'loseResponse', { value: DISPENSE });
+  await expect(send(buggy, await paid(parts, 5_000))).rejects.toBe(bug);
+});
+
+test('a unit without any memory', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 4_000);
+  const capabilities = { ...parts.dispenser.capabilities, lastResult: false };
+  const baseline = async () => ({ lastResultHex: undefined, sequenceNumber: undefined });
+  fault(parts, 'loseResponse', { value: DISPENSE });
+  const outcome = await send(withDispenser(parts, { capabilities, baseline }), plan);
+  expect(outcome).toMatchObject({ kind: 'unknown' });
+});
+
+test('two commands of one sale; the second in doubt owes only what it moved', async () => {
+  const parts = await machineParts({ device: LAMASSU });
+  const plan = await paid(parts, 150_000);
+  expect(plan.batches.length).toBe(2);
+  expect(await send(parts, plan)).toMatchObject({ kind: 'exact' });
+  const second = { ...plan, batches: plan.batches.slice(1), ordinal: 2 };
+  fault(parts, 'error', { value: 0x04 });
+  expect(await send(parts, second)).toMatchObject({ kind: 'unknown' });
+  expect(owed(parts)).toEqual([{ kind: 'dispenseUnknown', amountMinor: 50_000, state: 'open' }]);
+  expect(missingOf(parts, saleOf(parts, plan.transactionId))).toBe(0);
+});
+
+test('more than the book has: the book is put right first; no such bay, or no note: nothing', async () => {
+  const parts = await machineParts({ booked: { '3': { denomination: 50, count: 1 } } });
+  const { store } = parts;
+  store.commit(() => bookOut(parts, undefined, position(3), 'reject', 3));
+  expect(store.ledger.balance('bay:3')).toEqual([]);
+  expect(store.ledger.count('unaccounted', minorUnits(5_000))).toBe(-2);
+  expect(store.ledger.count('reject', minorUnits(5_000))).toBe(3);
+  store.commit(() => bookOut(parts, undefined, position(9), 'reject', 3));
+  store.commit(() => bookOut(parts, undefined, position(3), 'reject', 0));
+  expect(store.ledger.count('reject', minorUnits(5_000))).toBe(3);
+});
+
+/** Cuts the program off in the middle of a command: the intent stays open, the unit goes on. */
+async function cutOff(parts: MachineParts, plan: Plan, options: { sent: boolean }): Promise<void> {
+  const hung = withDispenser(parts, {
+    dispense: (units) => {
+      if (options.sent) void parts.dispenser.dispense(units);
+      return new Promise(() => undefined);
+    },
+  });
+  void dispenseBatch(hung, plan);
+  await parts.clock.until(() => dispensed(parts, plan).length > 0);
+  await parts.clock.advance(60_000);
+}
+
+test('recovery settles a command by the last status, once', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 7_000);
+  await cutOff(parts, plan, { sent: true });
+  const [intent] = parts.store.intents.listOpen('dispense');
+  if (!intent) throw new Error('no intent');
+  await parts.clock.resolve(recoverDispense(parts, intent));
+  expect(dispensed(parts, plan)).toMatchObject([{ state: 'settled', outcome: 'exact' }]);
+  expectBooksTrue(parts);
+  const before = kinds(parts).length;
+  await expect(parts.clock.resolve(recoverDispense(parts, intent))).rejects.toThrow(/settled/);
+  expect(kinds(parts)).toHaveLength(before);
+  expectBooksTrue(parts);
+  expect(owed(parts)).toEqual([]);
+});
+
+test('recovery of a command that left no trace is a doubt; with a number it is proven', async () => {
+  const silent = await machineParts();
+  const doubt = await paid(silent, 7_000);
+  await cutOff(silent, doubt, { sent: false });
+  const [open] = silent.store.intents.listOpen('dispense');
+  if (open) await silent.clock.resolve(recoverDispense(silent, open));
+  expect(owed(silent)).toEqual([{ kind: 'dispenseUnknown', amountMinor: 7_000, state: 'open' }]);
+  expect(dispensesOnWire(silent)).toBe(0);
+
+  const counting = await machineParts({ device: LAMASSU });
+  const proof = await paid(counting, 7_000);
+  await cutOff(counting, proof, { sent: false });
+  const [other] = counting.store.intents.listOpen('dispense');
+  if (other) await counting.clock.resolve(recoverDispense(counting, other));
+  expect(dispensed(counting, proof)).toMatchObject([{ outcome: 'none' }]);
+  expect(owed(counting)).toEqual([]);
+  expect(missingOf(counting, saleOf(counting, proof.transactionId))).toBe(7_000);
+});
+
+test('an intent of no transaction is not a sale', async () => {
+  const parts = await machineParts();
+  const { store } = parts;
+  const intent = store.commit(() => store.intents.open({ kind: 'dispense', body: {} }));
+  await recoverDispense(parts, intent);
+  expect(store.intents.get(intent.id)?.state).toBe('open');
+});
+
+test('a memory that changed under an old number, and rejects of a bay nobody asked, prove nothing', () => {
+  const asked = [{ position: position(1), count: 1 }];
+  const clear = { path: 'clear', exit: 'clear', rejectTray: 'ok', units: [] } as const;
+  const status = { ...clear, device: 'ready', fault: undefined } as const;
+  const baseline = { lastResultHex: 'aa', sequenceNumber: 4 };
+  const units = [{ position: position(1), presented: 1, rejected: 0 }];
+  const outcome = { kind: 'unknown', evidence: 'silence' } as const;
+  const last = { hex: 'bb', dispense: { units, error: undefined } };
+  const common = { asked, status, baseline };
+  expect(classify({ ...common, outcome, last, sequenceNumber: 4 }).class).toBe('unknown');
+  expect(classify({ ...common, outcome, last, sequenceNumber: 5 }).class).toBe('exact');
+  const stray = [...units, { position: position(2), presented: 0, rejected: 1 }];
+  const answered = { kind: 'answered', units: stray, error: undefined, evidence: 'x' } as const;
+  const silent = { last: undefined, sequenceNumber: undefined };
+  expect(classify({ ...common, ...silent, outcome: answered }).class).toBe('unknown');
+});
+
+test.each([
+  ['taken', 'taken', true],
+  ['notSensed', 'taken', true],
+  ['notTaken', 'notTaken', false],
+  ['unknown', 'notTaken', false],
+] as const)('notes in the slot: %s', async (said, kind, isOpen) => {
+  const parts = await machineParts();
+  const { transactionId } = await paid(parts, 2_000);
+  const sensing = withDispenser(parts, { waitTaken: async () => said });
+  const { present } = cashOutActors(sensing, new Payments(parts));
+  const actor = createActor(present, { input: { transactionId } }).start();
+  expect(await toPromise(actor)).toMatchObject({ kind });
+  expect(parts.board.open('cashOut')).toBe(isOpen);
+});
