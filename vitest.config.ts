@@ -8,7 +8,11 @@ export default defineConfig({
       provider: 'v8',
       include: ['agent/**/*.ts', 'state/**/*.ts', 'protocol/base/**/*.ts'],
       reporter: ['text-summary'],
-      thresholds: { branches: 95 },
+      thresholds: {
+        'state/**': { branches: 95 },
+        'protocol/base/**': { branches: 95 },
+        'agent/**': { branches: 75 },
+      },
     },
   },
 });

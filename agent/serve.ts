@@ -1,4 +1,7 @@
-/** The service: the agent on real ports, by a configuration file. It never falls back to the demo. */
+/**
+ * The service: the agent on real ports, by a configuration file. It never falls back to the
+ * demo.
+ */
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { SystemPort } from '#hal/serial-port.ts';
@@ -14,7 +17,8 @@ import { startAgent } from './main.ts';
 const STOP_LIMIT_MS = 20_000;
 
 /**
- * Runs the agent until it is told to stop. Exit codes as design 15: 0 after a stop, 2 for wrong usage,
+ * Runs the agent until it is told to stop. Exit codes as design 15: 0 after a stop, 2 for wrong
+ * usage,
  * 78 for a configuration or pairing that cannot be used, 75 when the state is locked or full.
  */
 export async function run(argv: readonly string[]): Promise<number> {

@@ -6,8 +6,12 @@ import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 const LINES_MAX = 500;
+/** A table of cases may be longer than code that is read from top to bottom. */
+const TEST_LINES_MAX = 600;
 const FUNCTION_LINES_MAX = 70;
 const COLUMNS_MAX = 100;
+/** A long string, a regular expression or a frame in hex cannot be broken; all else can. */
+const UNBREAKABLE = /'[^']{50,}'|`[^`]{50,}`|\/.{60,}\/|[0-9A-F]{2}( [0-9A-F]{2}){20}/;
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   cwd: root,
@@ -83,13 +87,11 @@ test('imports lead somewhere', () => {
 test('files are at most 500 lines of at most 100 columns', () => {
   const offences = sources.flatMap((file) => {
     const lines = text(file).split('\n');
-    const wide = lines.findIndex((line) => line.length > COLUMNS_MAX);
+    const wide = lines.findIndex((line) => line.length > COLUMNS_MAX && !UNBREAKABLE.test(line));
+    const most = file.startsWith('test/') ? TEST_LINES_MAX : LINES_MAX;
     return [
-      ...(lines.length - 1 > LINES_MAX ? [`${file} has ${lines.length - 1} lines`] : []),
-      // A regular expression or a frame in hex cannot be broken; everything else can.
-      ...(wide >= 0 && !/\/.{60,}\/|[0-9A-F]{2}( [0-9A-F]{2}){20}/.test(lines[wide] ?? '')
-        ? [`${file}:${wide + 1} has ${lines[wide]?.length} columns`]
-        : []),
+      ...(lines.length - 1 > most ? [`${file} has ${lines.length - 1} lines`] : []),
+      ...(wide >= 0 ? [`${file}:${wide + 1} has ${lines[wide]?.length} columns`] : []),
     ];
   });
   expect(offences).toEqual([]);

@@ -45,6 +45,11 @@ function intend(parts: Parts, kind: 'deposit' | 'return', input: NoteInput): Int
   });
 }
 
+/** What the journal says of every note. */
+function aboutNote({ body }: Intent, { value }: NoteInput, evidence: string): JsonObject {
+  return { noteId: body.noteId ?? null, valueMinor: value, evidence };
+}
+
 /** Books a note that the device has credited, in one commit with its intent. */
 function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits, evidence: string) {
   const { store, config } = parts;
@@ -67,11 +72,10 @@ function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits,
     store.journal.append(
       'note.deposited',
       {
-        noteId: intent.body.noteId ?? null,
+        ...aboutNote(intent, input, evidence),
         valueMinor: value,
         escrowedMinor: input.value,
         principalSats: note,
-        evidence,
       },
       input.transactionId,
     );
@@ -91,11 +95,8 @@ function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits,
 function settleReturned(parts: Parts, intent: Intent, input: NoteInput, evidence: string): void {
   parts.store.commit(() => {
     parts.store.intents.settle(intent.id, 'returned', { evidence });
-    parts.store.journal.append(
-      'note.returned',
-      { noteId: intent.body.noteId ?? null, valueMinor: input.value, evidence },
-      input.transactionId,
-    );
+    const body = aboutNote(intent, input, evidence);
+    parts.store.journal.append('note.returned', body, input.transactionId);
   });
 }
 
@@ -108,6 +109,7 @@ function settleUnknown(
 ): NoteOutcome {
   const { store, config } = parts;
   const { reference } = transactionOf(parts, input.transactionId);
+  const body = aboutNote(intent, input, evidence);
   store.commit(() => {
     store.intents.settle(intent.id, 'unknown', { evidence });
     store.obligations.insert({
@@ -117,17 +119,9 @@ function settleUnknown(
       amountSats: principalOfNote(input.value, input.terms.rate),
       amountMinor: input.value,
       currency: config.currency,
-      body: { evidence, noteId: intent.body.noteId ?? null },
+      body,
     });
-    store.journal.append(
-      'note.unknown',
-      {
-        noteId: intent.body.noteId ?? null,
-        valueMinor: input.value,
-        evidence,
-      },
-      input.transactionId,
-    );
+    store.journal.append('note.unknown', body, input.transactionId);
   });
   parts.board.set(
     'cashIn',
@@ -153,11 +147,8 @@ function settleNotSent(
 ): NoteOutcome {
   parts.store.commit(() => {
     parts.store.intents.settle(intent.id, 'notSent', { evidence });
-    parts.store.journal.append(
-      'note.notMoved',
-      { noteId: intent.body.noteId ?? null, valueMinor: input.value, evidence },
-      input.transactionId,
-    );
+    const body = aboutNote(intent, input, evidence);
+    parts.store.journal.append('note.notMoved', body, input.transactionId);
   });
   const text = 'Your note was not taken. If it does not come back, please call the operator.';
   return { kind: 'returned', notice: { code: 'noteNotTaken', text } };

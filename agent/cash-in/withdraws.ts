@@ -225,7 +225,7 @@ export class Withdraws {
   #journalSent(transactionId: TransactionId, intent: Intent, call: PreparedCall): void {
     const { store } = this.#parts;
     store.commit(() => {
-      const body = withdrawBody(store.intents.get(intent.id) ?? intent);
+      const body = withdrawBody(this.#latest(intent));
       const calls = [...body.calls, call];
       store.intents.replaceBody(intent.id, withdrawJson({ ...body, state: 'sent', calls }));
       store.journal.append(
@@ -234,6 +234,11 @@ export class Withdraws {
         transactionId,
       );
     });
+  }
+
+  /** The intent as it is on disk now. */
+  #latest(intent: Intent): Intent {
+    return this.#parts.store.intents.get(intent.id) ?? intent;
   }
 
   /** Judges one answer; undefined when it settles nothing. */
@@ -248,7 +253,7 @@ export class Withdraws {
     log.warn({ transactionId, cause: read.cause, words: read.words }, 'withdraw refused');
     if (read.cause === 'transient' || read.cause === 'rateLimited') return undefined;
     if (read.capSats !== undefined) learnCap(this.#parts, read.capSats);
-    const now = this.#parts.store.intents.get(intent.id) ?? intent;
+    const now = this.#latest(intent);
     // A further event may be refused when an earlier one has its link.
     if (now.state !== 'open' || withdrawBody(now).state === 'answered') return undefined;
     this.#settleOwed(intent, 'refused', { cause: read.cause, words: read.words });
@@ -258,7 +263,7 @@ export class Withdraws {
   #takeLink(transactionId: TransactionId, intent: Intent, lnurl: string): Settlement | undefined {
     const { store, config } = this.#parts;
     const lnurlHash = createHash('sha256').update(lnurl.toUpperCase()).digest('hex');
-    const now = store.intents.get(intent.id) ?? intent;
+    const now = this.#latest(intent);
     const body = withdrawBody(now);
     if (body.lnurlHash === lnurlHash) return undefined;
     if (now.state !== 'open' || body.lnurlHash !== undefined) {
@@ -356,7 +361,7 @@ export class Withdraws {
   #compare(intent: Intent, transactionId: TransactionId, maxWithdrawableMsat: number): void {
     const { store } = this.#parts;
     // Read again: the link's server took its time, and somebody else may have compared meanwhile.
-    const now = store.intents.get(intent.id) ?? intent;
+    const now = this.#latest(intent);
     const body = withdrawBody(now);
     const missing = body.netSats - Math.floor(maxWithdrawableMsat / 1000);
     if (missing <= 0 || body.compared || now.state !== 'open') return;
@@ -371,7 +376,7 @@ export class Withdraws {
   #claimed(intent: Intent, transactionId: TransactionId, evidence: 'spent' | 'payout'): true {
     const { store, clock } = this.#parts;
     store.commit(() => {
-      if (store.intents.get(intent.id)?.state !== 'open') return;
+      if (this.#latest(intent).state !== 'open') return;
       store.intents.settle(intent.id, 'claimed', { evidence });
       store.secrets.erase(transactionId, 'lnurl');
       store.secrets.erase(transactionId, 'claimCode');

@@ -138,8 +138,8 @@ function settle(
 
 /**
  * Bays that nobody may count on until they were looked at: all that were asked when it is not known
- * what happened, else the first that fell short (empty, jammed or miscounted). Units stop there, so a
- * later bay that moved no note was never reached.
+ * what happened, else the first that fell short (empty, jammed or miscounted). Units stop there, so
+ * a later bay that moved no note was never reached.
  */
 function doubtfulBays(
   asked: readonly UnitCount[],

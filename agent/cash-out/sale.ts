@@ -107,7 +107,7 @@ export function missingOf(parts: Parts, sale: Transaction): MinorUnits {
     .movements({ transactionId: sale.id })
     .filter(({ to }) => to === 'customer')
     .reduce((sum, { value, count }) => sum + value * count, 0);
-  // One doubtful command of several says nothing of those that never left, so the sums are compared.
+  // One doubtful command says nothing of those that never left: the sums are compared.
   const owed = store.obligations
     .forTransaction(sale.id)
     .reduce((sum, { amountMinor = 0 }) => sum + amountMinor, 0);

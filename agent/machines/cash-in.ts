@@ -118,6 +118,37 @@ function endOf({ end }: CashInContext, next: CashInEnd): CashInEnd {
   return end === 'needsOperator' ? end : next;
 }
 
+function afterQuote(outcome: QuoteOutcome): Partial<CashInContext> {
+  if (outcome.kind === 'closed') return { end: 'closed', notice: outcome.notice };
+  return { transactionId: outcome.transactionId, terms: outcome.terms, total: EMPTY };
+}
+
+function afterArming({ notice }: CashInContext, outcome: ArmOutcome): Partial<CashInContext> {
+  if (outcome.kind === 'failed') return { notice: outcome.notice };
+  return { terms: outcome.terms, notice: outcome.notice ?? notice };
+}
+
+function afterJudging(outcome: JudgeOutcome): Partial<CashInContext> {
+  return outcome.kind === 'refused' ? { notice: outcome.notice } : {};
+}
+
+/** `returned` is said of a note that is back, where the effect has nothing to say of it. */
+function afterMoving(outcome: NoteOutcome, returned: Notice | null): Partial<CashInContext> {
+  switch (outcome.kind) {
+    case 'deposited':
+      return { total: outcome.total, notice: null };
+    case 'returned':
+      return { notice: outcome.notice ?? returned };
+    case 'unknown':
+      return { end: 'needsOperator', notice: outcome.notice };
+  }
+}
+
+function afterIssuing(context: CashInContext, outcome: IssueOutcome): Partial<CashInContext> {
+  if (outcome.kind === 'issued') return {};
+  return { end: endOf(context, 'owed'), notice: outcome.notice };
+}
+
 const machineSetup = setup({
   types: {
     context: {} as CashInContext,
@@ -227,23 +258,9 @@ export const cashInMachine = machineSetup.createMachine({
           {
             guard: ({ event }) => event.output.kind === 'quoted',
             target: 'accepting',
-            actions: assign(({ event }) =>
-              event.output.kind === 'quoted'
-                ? {
-                    transactionId: event.output.transactionId,
-                    terms: event.output.terms,
-                    total: EMPTY,
-                  }
-                : {},
-            ),
+            actions: assign(({ event }) => afterQuote(event.output)),
           },
-          {
-            target: 'done',
-            actions: assign(({ event }) => ({
-              end: 'closed' as const,
-              notice: event.output.kind === 'closed' ? event.output.notice : null,
-            })),
-          },
+          { target: 'done', actions: assign(({ event }) => afterQuote(event.output)) },
         ],
         onError: unforeseen,
       },
@@ -272,18 +289,11 @@ export const cashInMachine = machineSetup.createMachine({
               {
                 guard: ({ event }) => event.output.kind === 'armed',
                 target: 'idle',
-                actions: assign(({ event, context }) =>
-                  event.output.kind === 'armed'
-                    ? {
-                        terms: event.output.terms,
-                        notice: event.output.notice ?? context.notice,
-                      }
-                    : {},
-                ),
+                actions: assign(({ event, context }) => afterArming(context, event.output)),
               },
               {
                 target: '#cashIn.closing',
-                actions: assign(({ event }) => ({ notice: event.output.notice })),
+                actions: assign(({ event, context }) => afterArming(context, event.output)),
               },
             ],
             onError: unforeseen,
@@ -322,12 +332,14 @@ export const cashInMachine = machineSetup.createMachine({
             src: 'judge',
             input: ({ context }) => noteOf(context),
             onDone: [
-              { guard: ({ event }) => event.output.kind === 'fits', target: 'depositing' },
+              {
+                guard: ({ event }) => event.output.kind === 'fits',
+                target: 'depositing',
+                actions: assign(({ event }) => afterJudging(event.output)),
+              },
               {
                 target: 'returning',
-                actions: assign(({ event }) => ({
-                  notice: event.output.kind === 'refused' ? event.output.notice : null,
-                })),
+                actions: assign(({ event }) => afterJudging(event.output)),
               },
             ],
             onError: unforeseen,
@@ -341,26 +353,13 @@ export const cashInMachine = machineSetup.createMachine({
             input: ({ context }) => noteOf(context),
             onDone: [
               {
-                guard: ({ event }) => event.output.kind === 'deposited',
+                guard: ({ event }) => event.output.kind !== 'unknown',
                 target: 'arming',
-                actions: assign(({ event }) => ({
-                  notice: null,
-                  ...(event.output.kind === 'deposited' ? { total: event.output.total } : {}),
-                })),
-              },
-              {
-                guard: ({ event }) => event.output.kind === 'returned',
-                target: 'arming',
-                actions: assign(({ event }) => ({
-                  notice: (event.output.kind === 'returned' && event.output.notice) || RETURNED,
-                })),
+                actions: assign(({ event }) => afterMoving(event.output, RETURNED)),
               },
               {
                 target: '#cashIn.closing',
-                actions: assign(({ event }) => ({
-                  end: 'needsOperator' as const,
-                  notice: event.output.kind === 'unknown' ? event.output.notice : null,
-                })),
+                actions: assign(({ event }) => afterMoving(event.output, RETURNED)),
               },
             ],
             onError: unforeseen,
@@ -373,19 +372,14 @@ export const cashInMachine = machineSetup.createMachine({
             input: ({ context }) => noteOf(context),
             onDone: [
               {
-                guard: ({ event }) => event.output.kind === 'deposited',
+                guard: ({ event }) => event.output.kind !== 'unknown',
                 target: 'arming',
-                actions: assign(({ event }) =>
-                  event.output.kind === 'deposited' ? { total: event.output.total } : {},
-                ),
+                // Why it goes back stays on the screen.
+                actions: assign(({ event, context }) => afterMoving(event.output, context.notice)),
               },
-              { guard: ({ event }) => event.output.kind === 'returned', target: 'arming' },
               {
                 target: '#cashIn.closing',
-                actions: assign(({ event }) => ({
-                  end: 'needsOperator' as const,
-                  notice: event.output.kind === 'unknown' ? event.output.notice : null,
-                })),
+                actions: assign(({ event, context }) => afterMoving(event.output, context.notice)),
               },
             ],
             onError: unforeseen,
@@ -418,13 +412,14 @@ export const cashInMachine = machineSetup.createMachine({
         src: 'issue',
         input: ({ context }) => transactionOf(context),
         onDone: [
-          { guard: ({ event }) => event.output.kind === 'issued', target: 'offering' },
+          {
+            guard: ({ event }) => event.output.kind === 'issued',
+            target: 'offering',
+            actions: assign(({ event, context }) => afterIssuing(context, event.output)),
+          },
           {
             target: 'ending',
-            actions: assign(({ event, context }) => ({
-              end: endOf(context, 'owed'),
-              notice: event.output.kind === 'owed' ? event.output.notice : null,
-            })),
+            actions: assign(({ event, context }) => afterIssuing(context, event.output)),
           },
         ],
         onError: {

@@ -84,11 +84,42 @@ describe('at the start', () => {
     watch.close();
   });
 
-  test.each([1, 2])('a fault of the disk ends the start (%i)', async (turn) => {
+  test.each(['validator', 'dispenser'])('a bug ends the start (%s)', async (which) => {
     const rig = new CashInRig({ device: FAST });
     const { watch, failures } = watched(rig);
-    failures.push(...[new Error('a bug'), new Error('a bug')].slice(0, turn));
+    // The other device is not there, so that it is not the one that meets the bug.
+    (which === 'validator' ? rig.dispenserCable : rig.cable).unplug();
+    failures.push(new Error('a bug'));
     await expect(rig.run(watch.start())).rejects.toThrow('a bug');
+    watch.close();
+  });
+
+  test('a validator that needs help is not reset before it had it', async () => {
+    const rig = new CashInRig({ device: FAST });
+    rig.fault('failure', 0xa2);
+    const { watch, why } = watched(rig);
+    await rig.run(watch.start());
+    expect(why('cashIn')).toEqual([
+      'validator: The validator needs help: 49:A2 failure: stack motor.',
+    ]);
+    rig.power(false);
+    await rig.clock.advance(3_000);
+    rig.power(true);
+    await rig.clock.advance(15_000);
+    expect(why('cashIn')).toEqual([]);
+    watch.close();
+  });
+
+  test('an initialisation that does not take is tried again', async () => {
+    const rig = new CashInRig({ device: FAST });
+    const { watch, why } = watched(rig);
+    rig.fault('invalidCommand', 0xc3, 40);
+    await rig.run(watch.start());
+    expect(why('cashIn')).toEqual(['validator: The validator is being initialised.']);
+    rig.fault('invalidCommand', 0xc3, 0);
+    await rig.clock.advance(90_000);
+    expect(why('cashIn')).toEqual([]);
+    expect(rig.store.intents.listOpen()).toEqual([]);
     watch.close();
   });
 
@@ -156,6 +187,7 @@ describe('trouble', () => {
     await rig.clock.advance(60_000);
     expect(rig.acceptor.status().device).toBe('attention');
     expect(why('cashIn')).toEqual(['validator: The validator is being initialised.']);
+    await rig.run(watch.initialiseAcceptor());
     session.takes = false;
     await rig.clock.advance(10_000);
     expect(rig.acceptor.status().device).toBe('ready');
@@ -229,6 +261,24 @@ describe('trouble', () => {
       ['dispenser: The dispenser needs help: unknown fault.'],
       [],
     ]);
+    watch.close();
+  });
+
+  test('an initialisation of which nothing is known books nothing', async () => {
+    const rig = new CashInRig({ device: FAST });
+    const { store, dispenser } = rig.parts;
+    const { watch } = watched(rig, {
+      dispenser: Object.assign(Object.create(dispenser), {
+        capabilities: dispenser.capabilities,
+        open: () => dispenser.open(),
+        status: () => dispenser.status(),
+        subscribe: () => () => undefined,
+        initialise: async () => ({ kind: 'unknown', evidence: 'silence' }),
+      }),
+    });
+    await rig.run(watch.start());
+    expect(store.ledger.movements()).toEqual([]);
+    expect(store.intents.listOpen()).toEqual([]);
     watch.close();
   });
 

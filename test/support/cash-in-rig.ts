@@ -1,5 +1,6 @@
 /**
- * The cash-in half of a machine on virtual time: the real store, drivers, protocol client and wallet
+ * The cash-in half of a machine on virtual time: the real store, drivers, protocol client and
+ * wallet
  * stand-in, on simulated devices. `restart` is a program that was killed and started again.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';

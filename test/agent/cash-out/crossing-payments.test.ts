@@ -38,7 +38,7 @@ function holdAnswers(parts: MachineParts): () => void {
   return resolve;
 }
 
-test('cancelled while the question is on its way, and the answer is "paid": it is owed', async () => {
+test('cancelled while the question is on its way, then paid: it is owed', async () => {
   const parts = await machineParts();
   const plan = await invoiced(parts, 7_000);
   const release = holdAnswers(parts);
@@ -56,7 +56,7 @@ test('cancelled while the question is on its way, and the answer is "paid": it i
   expect(invoiceOf(parts.store, plan.transactionId)).toBeUndefined();
 });
 
-test('a wallet that is silent for an hour ends no invoice; its word after that counts', async () => {
+test('a wallet silent for an hour ends no invoice; its word after that counts', async () => {
   const parts = await machineParts();
   const plan = await invoiced(parts, 7_000);
   const { answer } = parts.rpc;
@@ -107,7 +107,7 @@ test('a signer that is silent for a while delays; another fault ends the waiting
   expect(openPayments(parts)).toBe(1);
 });
 
-test('the program ends while the question is on its way: nothing is settled by a dying one', async () => {
+test('the program ends while the question is on its way: nothing is settled', async () => {
   const parts = await machineParts();
   const plan = await invoiced(parts, 2_000);
   const release = holdAnswers(parts);

@@ -14,9 +14,9 @@ const bay = (at: number, value: number, count: number): Bay => ({
   count,
 });
 
-/** Values that trap a greedy payer: 60 of 50 and 20s, 80 of 100, 40 and so on. */
+/** Values that trap a greedy payer: 80 is two 40s, and not 50 and three 10s. */
 const someBays = fc
-  .array(fc.record({ value: fc.constantFrom(10, 20, 30, 50), count: fc.nat(4) }), {
+  .array(fc.record({ value: fc.constantFrom(10, 20, 40, 50), count: fc.nat(4) }), {
     minLength: 1,
     maxLength: 4,
   })
@@ -82,6 +82,8 @@ test('greedy traps, nothing, and one note too many', () => {
   const bays = [bay(1, 2_000, 4), bay(2, 5_000, 4)];
   expect(denominate(minorUnits(6_000), bays, NOTES_MAX)).toEqual([{ position: 1, count: 3 }]);
   expect(denominate(minorUnits(3_000), bays, NOTES_MAX)).toBeUndefined();
+  const trap = [bay(1, 1_000, 9), bay(2, 4_000, 9), bay(3, 5_000, 9)];
+  expect(denominate(minorUnits(8_000), trap, NOTES_MAX)).toEqual([{ position: 2, count: 2 }]);
   expect(denominate(minorUnits(0), bays, NOTES_MAX)).toBeUndefined();
   expect(denominate(minorUnits(6_000), bays, 2)).toBeUndefined();
   expect(denominate(minorUnits(2_000), [], NOTES_MAX)).toBeUndefined();

@@ -261,7 +261,7 @@ function recovery(parts: Parts): Recovery {
   return new Recovery(parts, new Withdraws(parts, () => Promise.reject(new Error('no network'))));
 }
 
-test('recovery: never paid ends, an open payment waits, paid and never asked for is owed', async () => {
+test('recovery: never paid ends, an open payment waits, a paid one is owed', async () => {
   const parts = await machineParts();
   const unpaid = await reserved(parts, 2_000);
   const pays = await paid(parts, 7_000);
@@ -295,7 +295,7 @@ test('recovery: all handed out ends as dispensed', async () => {
   expect(owed(parts)).toEqual([]);
 });
 
-test('recovery: cut between the verdict "unknown" and its obligation is no claim on cash', async () => {
+test('recovery: a doubt cut before its obligation is no claim on cash', async () => {
   const parts = await machineParts();
   const plan = await paid(parts, 4_000);
   settled(parts, plan, 'unknown', 0);

@@ -409,7 +409,7 @@ describe('a whole session', () => {
     await rig.clock.advance(2_000);
     // The validator's own escrow time runs out while the wallet is asked.
     rig.keeper.switches.silent = true;
-    await rig.clock.advance(58_000);
+    await rig.clock.advance(57_500);
     rig.fault('escrowTimeout', 300);
     rig.insert(20);
     await rig.clock.until(() => one.context().notice?.code === 'noteReturned');
@@ -457,6 +457,28 @@ describe('a whole session', () => {
     await one.reach('done');
     expect(one.context()).toMatchObject({ end: 'owed', notice: { code: 'withdrawRefused' } });
     expect(rig.obligations(one.id())).toEqual(['withdrawRefused']);
+  });
+
+  test('a validator that pauses and goes on ends nothing', async () => {
+    const rig = await new CashInRig().ready();
+    const subscribe = rig.acceptor.subscribe.bind(rig.acceptor);
+    type Listener = Parameters<typeof subscribe>[0];
+    const listeners: Listener[] = [];
+    Object.assign(rig.acceptor, {
+      subscribe: (listener: Listener) => {
+        listeners.push(listener);
+        return subscribe(listener);
+      },
+    });
+    const one = await session(rig);
+    await one.reach('accepting.idle');
+    const status = rig.acceptor.status();
+    for (const listener of listeners) listener({ kind: 'status.changed', status });
+    expect([status.device, status.cashBox]).toEqual(['ready', 'ok']);
+    expect(one.at()).toBe('accepting.idle');
+    const full = { ...status, cashBox: 'full' } as const;
+    for (const listener of listeners) listener({ kind: 'status.changed', status: full });
+    expect(one.at()).toBe('closing');
   });
 
   test('fraud and stray credits are the operator’s, not the session’s', async () => {
