@@ -92,7 +92,9 @@ export function classify(evidence: DispenseEvidence): Judgement {
       evidence: `${outcome.evidence}; the sequence number did not rise`,
     };
   }
-  const ran = sequenceNumber !== undefined && baseline.sequenceNumber !== undefined;
+  // Exactly one more is our command; any other number is a counter that was reset or that wrapped.
+  const ran =
+    baseline.sequenceNumber !== undefined && sequenceNumber === baseline.sequenceNumber + 1;
   if (last?.dispense && (ran || changed)) {
     const words = `${outcome.evidence}; last result ${last.hex}`;
     return judgeCounts(evidence, { ...last.dispense, evidence: words });

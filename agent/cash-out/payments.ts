@@ -12,7 +12,7 @@ import type { Intent } from '#state/intents.ts';
 import type { Store } from '#state/store.ts';
 import type { PaymentOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
-import { releaseReservation, saleOf } from './sale.ts';
+import { INVOICE_MS, releaseReservation, saleOf } from './sale.ts';
 
 /** Pauses between two questions: 2, 3, 5, then every 10 s (design 7.4). */
 const PAUSES_MS = [2_000, 3_000, 5_000, 10_000];
@@ -103,7 +103,7 @@ export class Payments {
         // Cancelled while the question is on its way: nobody hands out what is paid then.
         const outcome = await this.#ask(transactionId, () => signal.aborted);
         if (typeof outcome === 'object') return outcome;
-        if (clock.now() > this.#endOf(transactionId) + GRACE_MS) {
+        if (clock.now() > this.#shownUntil(transactionId) + GRACE_MS) {
           const text = 'The invoice has expired. If you paid it after all, your code holds it.';
           return { kind: 'expired', notice: { code: 'expired', text } };
         }
@@ -111,6 +111,12 @@ export class Payments {
     } finally {
       this.#follow(transactionId);
     }
+  }
+
+  /** A wallet may give an invoice a longer life than asked for: the screen does not wait for it. */
+  #shownUntil(transactionId: TransactionId): number {
+    const intent = openPayment(this.#parts.store, transactionId);
+    return Math.min(this.#endOf(transactionId), (intent?.openedAtUnixMs ?? 0) + INVOICE_MS);
   }
 
   #endOf(transactionId: TransactionId): number {
