@@ -1,7 +1,6 @@
 /**
  * The customer's desk: takes commands by session and step, hands them to the spire machine, and
- * shows
- * what the machine and the store say. It decides nothing about money.
+ * shows what the machine and the store say. It decides nothing about money.
  */
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { position, type TransactionId } from '#protocol/base/ids.ts';
@@ -48,6 +47,14 @@ const ENDS: Readonly<Record<string, string>> = {
   expired: 'The invoice has expired. If you paid it after all, your five words are good for it.',
   failed: 'This did not work. Nothing was taken.',
 };
+
+/** Ends that went well: what was said on the way, about a note that came back, is not how it ended. */
+const GOOD_ENDS: ReadonlySet<string> = new Set(['claimed', 'unclaimed', 'dispensed']);
+
+function endText(end: string, notice: CashInContext['notice']): string {
+  const usual = ENDS[end] ?? end;
+  return GOOD_ENDS.has(end) ? usual : (notice?.text ?? usual);
+}
 
 /** Puts commands to the machine and shows it. */
 export class Desk {
@@ -243,7 +250,7 @@ export class Desk {
       notice: context.notice,
       outcome:
         ended && context.end !== null
-          ? { code: context.end, text: context.notice?.text ?? ENDS[context.end] ?? context.end }
+          ? { code: context.end, text: endText(context.end, context.notice) }
           : null,
     };
   }

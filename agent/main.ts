@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type ActorRefFrom, createActor } from 'xstate';
 import type { CashAcceptor } from '#hal/cash-acceptor.ts';
 import type { CashDispenser } from '#hal/cash-dispenser.ts';
-import type { CancelTimer, Clock, Random } from '#protocol/base/clock.ts';
+import { type CancelTimer, type Clock, type Random, withDeadline } from '#protocol/base/clock.ts';
 import { ConfigError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Secret } from '#protocol/base/secret.ts';
@@ -37,6 +37,12 @@ import { journalView, obligationsView, statusView } from './service-views.ts';
 import { VERSION } from './version.ts';
 import { openWalletWatch } from './wallet-watch.ts';
 
+/**
+ * Longest that a stop waits for money in flight, ms: an act of a device takes seconds, and what is
+ * cut after all is settled at the next start.
+ */
+const REST_LIMIT_MS = 15_000;
+
 /** What the agent is started with; devices are opened by the agent and closed by it. */
 export interface AgentOptions {
   readonly config: Config;
@@ -57,7 +63,7 @@ export interface AgentOptions {
 export interface Agent {
   readonly service: SpireService;
   readonly store: Store;
-  /** Lets a session end that has no money in flight, then closes everything. */
+  /** Opens no session any more, lets money in flight come to rest, then closes everything. */
   stop(): Promise<void>;
 }
 
@@ -208,13 +214,20 @@ class RunningAgent implements Agent {
     this.#parts.board.setBoth('starting', undefined);
   }
 
+  /** A start that failed is said: nothing opens before the next one. */
+  #fail(err: unknown): never {
+    this.#options.log.fatal({ err }, 'the start failed');
+    this.#parts.board.setBoth('starting', 'The machine could not start. Its log says why.');
+    throw err;
+  }
+
   #createMachine(): ActorRefFrom<typeof spireMachine> {
     const { log, clock } = this.#options;
     const machine = spireMachine.provide({
       actors: {
         cashIn: cashInMachine.provide({ actors: cashInActors(this.#parts, this.#withdraws) }),
         cashOut: cashOutMachine.provide({ actors: cashOutActors(this.#parts, this.#payments) }),
-        recover: effect<void>(() => this.#recover()),
+        recover: effect<void>(() => this.#recover().catch((err: unknown) => this.#fail(err))),
         tidyUp: effect<void>(async () => {
           this.#documents.applyPending();
           this.#health.checkNotes();
@@ -273,8 +286,27 @@ class RunningAgent implements Agent {
     });
   }
 
+  /** Whether only a device or the wallet may end what is going on, or it is being written down. */
+  #isMoneyInFlight(): boolean {
+    const { cashIn, cashOut } = this.#spire.getSnapshot().children;
+    const session = cashIn?.getSnapshot() ?? cashOut?.getSnapshot();
+    return session?.hasTag('moneyInFlight') || session?.matches('concluding') || false;
+  }
+
+  async #comeToRest(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (!this.#isMoneyInFlight()) resolve();
+    };
+    const off = this.service.subscribe(look);
+    look();
+    await withDeadline(this.#options.clock, REST_LIMIT_MS, promise);
+    off();
+  }
+
   async stop(): Promise<void> {
     this.#parts.board.setBoth('stopping', 'The machine is being stopped.');
+    await this.#comeToRest();
     this.#spire.send({ type: 'agent.stopped' });
     this.#offBoard();
     this.#health.close();

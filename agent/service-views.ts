@@ -4,6 +4,7 @@ import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import type { Reference, TransactionId } from '#protocol/base/ids.ts';
 import { denominationOfMinor } from '#protocol/base/money.ts';
 import type { RelayStatus } from '#protocol/relay/relay.ts';
+import type { Journal, JournalEntry, JournalFilter } from '#state/journal.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Transaction } from '#state/transactions.ts';
 import type { JournalEntryView, JournalQuery, ObligationView, StatusView } from './api/schemas.ts';
@@ -64,17 +65,26 @@ export function statusView(sources: ServiceSources): StatusView {
   };
 }
 
-/** Journal entries, oldest first; a transaction is named by its id or by its reference. */
+/** Entries that the store gives at a time. */
+const PAGE_ENTRIES = 10_000;
+
+/**
+ * Journal entries, oldest first: those after `after`, or without it the newest ones. A transaction
+ * is named by its id or by its reference.
+ */
 export function journalView(parts: Parts, query: JournalQuery): readonly JournalEntryView[] {
   const { store } = parts;
   const named = query.transaction === undefined ? undefined : find(parts, query.transaction);
   if (query.transaction !== undefined && !named) return [];
-  const entries = store.journal.read({
-    limit: query.limit,
-    ...(query.after === undefined ? {} : { afterSeq: query.after }),
+  const { limit } = query;
+  const filter = {
     ...(query.kind === undefined ? {} : { kind: query.kind }),
     ...(named === undefined ? {} : { transactionId: named.id }),
-  });
+  };
+  const entries =
+    query.after === undefined
+      ? newestEntries(store.journal, filter, limit)
+      : store.journal.read({ ...filter, limit, afterSeq: query.after });
   return entries.map(({ seq, atUnixMs, kind, transactionId, body, hash }) => ({
     seq,
     atUnixMs,
@@ -83,6 +93,34 @@ export function journalView(parts: Parts, query: JournalQuery): readonly Journal
     body: JSON.parse(JSON.stringify(body)),
     hash,
   }));
+}
+
+/** The newest that match. Looks back twice as far each time, so that a long journal costs little. */
+function newestEntries(
+  journal: Journal,
+  filter: Pick<JournalFilter, 'kind' | 'transactionId'>,
+  limit: number,
+): readonly JournalEntry[] {
+  const end = journal.count();
+  for (let span = limit; ; span *= 2) {
+    const found = entriesAfter(journal, filter, Math.max(0, end - span));
+    if (found.length >= limit || span >= end) return found.slice(-limit);
+  }
+}
+
+function entriesAfter(
+  journal: Journal,
+  filter: Pick<JournalFilter, 'kind' | 'transactionId'>,
+  afterSeq: number,
+): readonly JournalEntry[] {
+  const found: JournalEntry[] = [];
+  let last = afterSeq;
+  for (;;) {
+    const page = journal.read({ ...filter, afterSeq: last, limit: PAGE_ENTRIES });
+    found.push(...page);
+    if (page.length < PAGE_ENTRIES) return found;
+    last = page.at(-1)?.seq ?? last;
+  }
 }
 
 function find({ store }: Parts, name: string): Transaction | undefined {

@@ -71,6 +71,8 @@ class Terminal {
   readonly #agent: AgentProcess;
   readonly #ended = new AbortController();
   #isOn: boolean = false;
+  /** The last change of power: the next one waits for it, or two agents would run. */
+  #power: Promise<void> = Promise.resolve();
   #isPlugged: boolean = true;
   #last = '';
   readonly #told = new Set<string>();
@@ -145,7 +147,7 @@ class Terminal {
         this.#hardware.plugValidator(this.#isPlugged);
         return this.#say(`  the validator's cable is ${this.#isPlugged ? 'in' : 'out'}`);
       case 'p':
-        return this.#isOn ? this.#powerOff() : this.#powerOn();
+        return this.#turn();
       case '?':
         return this.#say(KEYS);
       default:
@@ -196,6 +198,12 @@ class Terminal {
     if (!lnurl) return this.#say('  ! there is no link on the screen');
     const claimed = this.#world.keeper.claim(lnurl);
     this.#say(claimed.ok ? `  claimed ${claimed.sats} sats` : `  ! ${claimed.reason}`);
+  }
+
+  #turn(): Promise<void> {
+    const turned = this.#power.then(() => (this.#isOn ? this.#powerOff() : this.#powerOn()));
+    this.#power = turned.catch(() => undefined);
+    return turned;
   }
 
   async #powerOn(): Promise<void> {

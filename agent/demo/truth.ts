@@ -52,8 +52,16 @@ export function differences(
   };
   const booked = (account: Account, denomination: number) =>
     store.ledger.count(account, minorOfDenomination(denomination, currency));
+  // Also what the books know and no device shows: a note that is nowhere must not go unasked.
   const values = new Set(
-    [now.validator.cashbox, now.dispenser.reject, now.dispenser.customer].flatMap(Object.keys),
+    [
+      now.validator.cashbox,
+      now.dispenser.reject,
+      now.dispenser.customer,
+      Object.fromEntries(
+        Object.values(now.dispenser.units).map(({ denomination }) => [denomination, 0]),
+      ),
+    ].flatMap(Object.keys),
   );
   for (const value of values) {
     const inBox = (now.validator.cashbox[value] ?? 0) - (before.validator.cashbox[value] ?? 0);

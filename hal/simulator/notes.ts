@@ -1,5 +1,5 @@
 /** Where every note physically is: the truth that journals are compared with. */
-import type { Notes } from './device.ts';
+import { type Notes, SimulatorError } from './device.ts';
 
 /** Notes by place and face value. Every move is checked: a note is never made up on the way. */
 export class NotePlaces<Place extends string> {
@@ -32,4 +32,20 @@ export class NotePlaces<Place extends string> {
     this.#places.delete(place);
     return notes;
   }
+}
+
+/** Face values that are in circulation, for currencies that simulated validators can be made for. */
+const DENOMINATIONS: Readonly<Record<string, readonly number[]>> = {
+  USD: [1, 2, 5, 10, 20, 50, 100],
+  EUR: [5, 10, 20, 50, 100, 200, 500],
+  CAD: [5, 10, 20, 50, 100],
+  CHF: [10, 20, 50, 100, 200, 1000],
+};
+
+/** Face values of a currency's notes. @throws SimulatorError `usage` for one that is not known. */
+export function denominationsOf(currency: string): readonly number[] {
+  const known = Object.hasOwn(DENOMINATIONS, currency) ? DENOMINATIONS[currency] : undefined;
+  if (known) return known;
+  const names = Object.keys(DENOMINATIONS).join(', ');
+  throw new SimulatorError('usage', `the validator knows the notes of ${names}`);
 }

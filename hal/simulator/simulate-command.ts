@@ -5,7 +5,6 @@ import { AtmError, messageOf } from '#protocol/base/errors.ts';
 import { Cable } from './cable.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import { type SimulatedDevice, SimulatorError } from './device.ts';
-import type { LcdmCassette } from './lcdm-mechanism.ts';
 import { makeSimulatedDevice, simulatedProtocols } from './models.ts';
 
 const EXIT_USAGE = 2;
@@ -22,7 +21,7 @@ interface SimulateOptions {
   readonly control?: string;
   readonly pace?: boolean;
   readonly currency: string;
-  readonly cassettes: Readonly<Record<string, LcdmCassette>>;
+  readonly cassettes: Readonly<Record<string, SimulatedCassette>>;
   readonly json?: boolean;
 }
 
@@ -160,8 +159,8 @@ function parseCurrency(text: string): string {
   throw new SimulatorError('usage', `a currency is three capital letters, not ${text}`);
 }
 
-function parseCassettes(text: string): Readonly<Record<string, LcdmCassette>> {
-  const cassettes: Record<string, LcdmCassette> = {};
+function parseCassettes(text: string): Readonly<Record<string, SimulatedCassette>> {
+  const cassettes: Record<string, SimulatedCassette> = {};
   for (const part of text.split(',')) {
     const [, position, denomination, count] =
       /^(\d{1,2}):(\d{1,7}):(\d{1,6})$/.exec(part.trim()) ?? [];

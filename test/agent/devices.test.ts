@@ -4,7 +4,7 @@ import { Id003Acceptor } from '#hal/id003/driver.ts';
 import { LcdmDispenser } from '#hal/lcdm/driver.ts';
 import { lcdmModels } from '#hal/lcdm/models.ts';
 import { Cable } from '#hal/simulator/cable.ts';
-import { Id003Device } from '#hal/simulator/id003-device.ts';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';

@@ -4,7 +4,7 @@ import { Id003Acceptor } from '#hal/id003/driver.ts';
 import { ID003_LINE } from '#hal/id003/wire.ts';
 import type { PortEvent } from '#hal/port.ts';
 import { SystemPort } from '#hal/serial-port.ts';
-import { Id003Device } from '#hal/simulator/id003-device.ts';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { openPty } from '#hal/simulator/pty.ts';
 import { systemClock } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';

@@ -9,7 +9,7 @@ import { Id003Acceptor, type Id003Options } from '#hal/id003/driver.ts';
 import type { LineSettings, Port, PortEvent, Unsubscribe } from '#hal/port.ts';
 import { Cable, type CableOptions } from '#hal/simulator/cable.ts';
 import type { Notes } from '#hal/simulator/device.ts';
-import { Id003Device, type Id003DeviceOptions } from '#hal/simulator/id003-device.ts';
+import { Id003Device, type Id003DeviceOptions } from '#hal/simulator/id003/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import type { RecordedChunk } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';

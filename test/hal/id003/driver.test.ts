@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { rejectReasons } from '#hal/id003/commands.ts';
 import { encodeFrame } from '#hal/id003/wire.ts';
 import { Cable } from '#hal/simulator/cable.ts';
-import { Id003Device } from '#hal/simulator/id003-device.ts';
-import { US_NOTES } from '#hal/simulator/id003-mechanism.ts';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
+import { US_NOTES } from '#hal/simulator/id003/mechanism.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import { ALL_VALUES, Bench, count, dollars } from './bench.ts';
 

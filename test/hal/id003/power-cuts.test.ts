@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import type { CableDamage, CableDirection } from '#hal/simulator/cable.ts';
-import type { Id003DeviceOptions } from '#hal/simulator/id003-device.ts';
+import type { Id003DeviceOptions } from '#hal/simulator/id003/device.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import { Bench, type BenchOptions, count, dollars } from './bench.ts';
 

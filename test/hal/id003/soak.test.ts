@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CashAcceptorEvent } from '#hal/cash-acceptor.ts';
-import { type Id003FaultName, id003Faults } from '#hal/simulator/id003-mechanism.ts';
+import { type Id003FaultName, id003Faults } from '#hal/simulator/id003/mechanism.ts';
 import { Bench, count } from './bench.ts';
 
 const FAULTS = Object.keys(id003Faults).filter((name): name is Id003FaultName => {

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { DispenseBaseline, DispenseOutcome } from '#hal/cash-dispenser.ts';
 import type { LcdmModelName } from '#hal/lcdm/models.ts';
 import type { CableDamage, CableDirection } from '#hal/simulator/cable.ts';
-import type { LastResultMemory } from '#hal/simulator/lcdm-mechanism.ts';
+import type { LastResultMemory } from '#hal/simulator/lcdm/mechanism.ts';
 import { asked, gone, type Rig, readyRig, sentCommands, total } from './rig.ts';
 
 const MODELS: readonly LcdmModelName[] = ['lcdm-4000', 'lcdm-4000-lamassu'];

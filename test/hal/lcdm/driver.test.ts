@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { CashDispenserEvent } from '#hal/cash-dispenser.ts';
 import { lcdmLine } from '#hal/lcdm/models.ts';
 import type { SimulatedDevice } from '#hal/simulator/device.ts';
-import { LcdmDevice } from '#hal/simulator/lcdm-device.ts';
+import { LcdmDevice } from '#hal/simulator/lcdm/device.ts';
 import { asked, CASSETTES, dispense, makeRig, type Rig, readyRig, sentCommands } from './rig.ts';
 
 const MOVING = [0x44, 0x51, 0x52, 0x53, 0x58];

@@ -4,7 +4,7 @@ import { LcdmDispenser, type LcdmOptions } from '#hal/lcdm/driver.ts';
 import type { LineSettings, Port, PortEvent, Unsubscribe } from '#hal/port.ts';
 import { Cable, type CableOptions } from '#hal/simulator/cable.ts';
 import type { DeviceTruth, Notes, SimulatedDevice } from '#hal/simulator/device.ts';
-import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm-device.ts';
+import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import type { RecordedChunk } from '#protocol/base/errors.ts';
 import { position } from '#protocol/base/ids.ts';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ID003_LINE } from '#hal/id003/wire.ts';
 import { byteTimeMs, Cable, type CableDamage, type CableOptions } from '#hal/simulator/cable.ts';
 import type { SimulatedDevice } from '#hal/simulator/device.ts';
-import { Id003Device } from '#hal/simulator/id003-device.ts';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 

@@ -11,8 +11,8 @@ import {
   controlReply,
   serveControl,
 } from '#hal/simulator/control.ts';
-import { Id003Device } from '#hal/simulator/id003-device.ts';
-import { LcdmDevice } from '#hal/simulator/lcdm-device.ts';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
+import { LcdmDevice } from '#hal/simulator/lcdm/device.ts';
 import { systemClock } from '#protocol/base/clock.ts';
 
 let folder = '';

@@ -3,10 +3,10 @@
  * exchange at a time; what the host says out of turn is a violation. Source: cash-hardware.md 7.1.
  */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { commandOfCode, commands } from '../lcdm/commands.ts';
-import { controls, encodeFrame, type LcdmFrame, LcdmFramer } from '../lcdm/wire.ts';
-import type { FaultSwitches } from './faults.ts';
-import type { LcdmDeviceTimings, LcdmFaultName } from './lcdm-mechanism.ts';
+import { commandOfCode, commands } from '../../lcdm/commands.ts';
+import { controls, encodeFrame, type LcdmFrame, LcdmFramer } from '../../lcdm/wire.ts';
+import type { FaultSwitches } from '../faults.ts';
+import type { LcdmDeviceTimings, LcdmFaultName } from './mechanism.ts';
 
 /** Silence after which what is no frame is answered with NAK. */
 const QUIET_MS = 100;

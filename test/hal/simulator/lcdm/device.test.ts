@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFrame } from '#hal/lcdm/wire.ts';
 import { SimulatorError } from '#hal/simulator/device.ts';
-import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm-device.ts';
-import { lcdmFaults } from '#hal/simulator/lcdm-mechanism.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm/device.ts';
+import { lcdmFaults } from '#hal/simulator/lcdm/mechanism.ts';
+import { VirtualClock } from '../../../support/virtual-clock.ts';
 
 const CASSETTES = { 1: { denomination: 20, count: 9 }, 2: { denomination: 50, count: 9 } };
 const ACK = '06';

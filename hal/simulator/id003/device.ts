@@ -13,15 +13,15 @@ import {
   RECYCLER_EXTENDED,
   replies,
   statuses,
-} from '../id003/commands.ts';
-import { encodeFrame, ID003_LINE, type Id003Frame, Id003Framer } from '../id003/wire.ts';
+} from '../../id003/commands.ts';
+import { encodeFrame, ID003_LINE, type Id003Frame, Id003Framer } from '../../id003/wire.ts';
 import {
   type ControlCommand,
   type DeviceTruth,
   type SimulatedDevice,
   SimulatorError,
-} from './device.ts';
-import { FaultSwitches } from './faults.ts';
+} from '../device.ts';
+import { FaultSwitches } from '../faults.ts';
 import {
   ID003_TIMINGS,
   type Id003FaultName,
@@ -31,7 +31,7 @@ import {
   type Id003Timings,
   id003Faults,
   US_NOTES,
-} from './id003-mechanism.ts';
+} from './mechanism.ts';
 
 /** What may differ between simulated validators. */
 export interface Id003DeviceOptions {

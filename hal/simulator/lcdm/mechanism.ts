@@ -3,16 +3,11 @@
  * note is somewhere at every moment, also when the power goes. Source: cash-hardware.md 7.1 and 13.
  */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { BAYS, NOTES_MAX } from '../lcdm/commands.ts';
-import { type DeviceTruth, SimulatorError } from './device.ts';
-import type { FaultSwitches } from './faults.ts';
-import { NotePlaces } from './notes.ts';
-
-/** A cassette by what is in it. */
-export interface LcdmCassette {
-  readonly denomination: number;
-  readonly count: number;
-}
+import { BAYS, NOTES_MAX } from '../../lcdm/commands.ts';
+import { type DeviceTruth, SimulatorError } from '../device.ts';
+import type { FaultSwitches } from '../faults.ts';
+import { NotePlaces } from '../notes.ts';
+import type { SimulatedCassette } from '../protocol.ts';
 
 /** How long things take, in milliseconds. */
 export interface LcdmDeviceTimings {
@@ -154,7 +149,7 @@ export type LastResultMemory =
 export interface LcdmMechanismParts {
   readonly clock: Clock;
   readonly timings: LcdmDeviceTimings;
-  readonly cassettes: Readonly<Record<string, LcdmCassette>>;
+  readonly cassettes: Readonly<Record<string, SimulatedCassette>>;
   readonly bays: number;
   /** A bay with fewer notes says near end. */
   readonly nearEndCount: number;
@@ -279,7 +274,7 @@ export class LcdmMechanism {
   /** Hands take a cassette out, put one in, or fill it. @throws SimulatorError */
   cassette(
     at: number,
-    { denomination, count, present }: Partial<LcdmCassette> & { readonly present?: boolean },
+    { denomination, count, present }: Partial<SimulatedCassette> & { readonly present?: boolean },
   ): void {
     const bay = this.#bayAt(at);
     const unit = this.#units.get(bay);

@@ -18,7 +18,7 @@ import {
   sequenceAfter,
   slitsOfLength,
   TYPE_REMOVED,
-} from '../lcdm/commands.ts';
+} from '../../lcdm/commands.ts';
 import {
   type LcdmModel,
   type LcdmModelName,
@@ -26,33 +26,33 @@ import {
   lcdmLine,
   lcdmModels,
   STATUS_BODY_BYTES,
-} from '../lcdm/models.ts';
-import type { LcdmFrame } from '../lcdm/wire.ts';
-import type { LineSettings } from '../port.ts';
+} from '../../lcdm/models.ts';
+import type { LcdmFrame } from '../../lcdm/wire.ts';
+import type { LineSettings } from '../../port.ts';
 import {
   type ControlCommand,
   type DeviceTruth,
   type SimulatedDevice,
   SimulatorError,
-} from './device.ts';
-import { FaultSwitches } from './faults.ts';
-import { LcdmDeviceLink } from './lcdm-device-link.ts';
+} from '../device.ts';
+import { FaultSwitches } from '../faults.ts';
+import type { SimulatedCassette } from '../protocol.ts';
+import { LcdmDeviceLink } from './device-link.ts';
 import {
   type LastResultMemory,
   LCDM_DEVICE_TIMINGS,
-  type LcdmCassette,
   type LcdmDeviceTimings,
   type LcdmFaultName,
   LcdmMechanism,
   lcdmFaults,
   type MechanismResult,
-} from './lcdm-mechanism.ts';
+} from './mechanism.ts';
 
 /** What may differ between simulated dispensers. */
 export interface LcdmDeviceOptions {
   readonly model?: LcdmModelName;
   /** By position; a position that is left out has no cassette. */
-  readonly cassettes?: Readonly<Record<string, LcdmCassette>>;
+  readonly cassettes?: Readonly<Record<string, SimulatedCassette>>;
   readonly parity?: LineSettings['parity'];
   readonly timings?: Partial<LcdmDeviceTimings>;
   /** What a power cut leaves of the last result. */

@@ -4,11 +4,11 @@
  * Source: JCM ID-003 protocol; cash-hardware.md 2.5 and 13.
  */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import type { CommandName, Id003Status } from '../id003/commands.ts';
-import { maskBit } from '../id003/models.ts';
-import { type DeviceTruth, type Notes, SimulatorError } from './device.ts';
-import type { FaultSwitches } from './faults.ts';
-import { NotePlaces } from './notes.ts';
+import type { CommandName, Id003Status } from '../../id003/commands.ts';
+import { maskBit } from '../../id003/models.ts';
+import { type DeviceTruth, type Notes, SimulatorError } from '../device.ts';
+import type { FaultSwitches } from '../faults.ts';
+import { NotePlaces } from '../notes.ts';
 
 /** One line of the currency table. */
 export interface Id003Note {

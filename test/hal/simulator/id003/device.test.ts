@@ -1,7 +1,7 @@
 /** The simulated device as other people's drivers see it: bytes, in poll and in interrupt mode. */
 import { expect, test } from 'vitest';
 import { encodeFrame } from '#hal/id003/wire.ts';
-import { Id003Device, type Id003DeviceOptions } from '#hal/simulator/id003-device.ts';
+import { Id003Device, type Id003DeviceOptions } from '#hal/simulator/id003/device.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
 /** A host that writes bytes and reads bytes, and knows nothing else. */
