@@ -6,6 +6,7 @@ import { Cable } from './cable.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import { type SimulatedDevice, SimulatorError } from './device.ts';
 import { makeSimulatedDevice, simulatedProtocols } from './models.ts';
+import type { SimulatedCassette } from './protocol.ts';
 
 const EXIT_USAGE = 2;
 /** The port, or the socket's place, is not there or not free. */

@@ -3,8 +3,8 @@
 /** The driver's own way from bytes to money words, fresh. */
 export interface FuzzSubject {
   /**
-   * Takes a chunk from the line; tells every frame in it that means money (a credit, counts of notes
-   * handed out), each as a word that `oracle` would use as well. Never throws.
+   * Takes a chunk from the line; tells every frame in it that means money (a credit, counts of
+   * notes handed out), each as a word that `oracle` would use as well. Never throws.
    */
   push(chunk: Uint8Array): readonly string[];
   /** The line fell silent: an unfinished frame is none. */
