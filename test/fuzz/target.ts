@@ -1,4 +1,7 @@
-/** What a protocol brings to be fuzzed: its own parser, and a slow one that shares nothing with it. */
+/**
+ * What a protocol brings to be fuzzed: its own parser, and a slow one that shares nothing with
+ * it.
+ */
 
 /** The driver's own way from bytes to money words, fresh. */
 export interface FuzzSubject {
