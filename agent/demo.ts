@@ -11,7 +11,7 @@ import {
   scriptFaults,
   scriptSteps,
 } from './demo/script.ts';
-import { runTerminal } from './demo/terminal.ts';
+import { runTerminal, type Streams } from './demo/terminal.ts';
 
 interface Options {
   readonly script?: readonly ScriptStep[];
@@ -78,8 +78,12 @@ function program(): Command {
 }
 
 /** Runs the demo. Exit codes: 0, 1 when something is not conserved or failed, 2 for wrong usage. */
-export async function run(argv: readonly string[]): Promise<number> {
-  const command = program();
+export async function run(argv: readonly string[], streams: Streams = process): Promise<number> {
+  const { stdout, stderr } = streams;
+  const command = program().configureOutput({
+    writeOut: (text) => stdout.write(text),
+    writeErr: (text) => stderr.write(text),
+  });
   try {
     command.parse([...argv], { from: 'user' });
   } catch (error) {
@@ -92,9 +96,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const devices = { validator: options.validator, dispenser: options.dispenser };
   if (!options.script) {
     const { folder, fresh = false, screenPort } = options;
-    return runTerminal(context, { folder, fresh, screenPort, devices });
+    return runTerminal(context, { folder, fresh, screenPort, devices, streams });
   }
-  const say = (line: string) => process[options.json ? 'stderr' : 'stdout'].write(`${line}\n`);
+  const say = (line: string) => (options.json ? stderr : stdout).write(`${line}\n`);
   try {
     const result = await runScript(context, {
       steps: options.script,
@@ -103,10 +107,10 @@ export async function run(argv: readonly string[]): Promise<number> {
       behindPtys: options.pty === true,
       say,
     });
-    process.stdout.write(`${JSON.stringify(result, undefined, options.json ? 0 : 2)}\n`);
+    stdout.write(`${JSON.stringify(result, undefined, options.json ? 0 : 2)}\n`);
     return result.conserved ? 0 : 1;
   } catch (error) {
-    process.stderr.write(`the script failed: ${messageOf(error)}\n`);
+    stderr.write(`the script failed: ${messageOf(error)}\n`);
     return 1;
   }
 }

@@ -1,6 +1,7 @@
 /** The demo for a person: keys at the terminal are the hands, the screen is in the browser. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { sleep } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
 import type { World } from '#protocol/simulator/world.ts';
@@ -18,7 +19,15 @@ import {
 } from './machine.ts';
 import { describeTruth, truthOf } from './truth.ts';
 
+/** Where keys come from and lines go to; a person's terminal or a pipe. */
+export interface Streams {
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
 export interface TerminalOptions {
+  readonly streams: Streams;
   readonly folder: string;
   readonly fresh: boolean;
   readonly screenPort: number;
@@ -52,9 +61,9 @@ export async function runTerminal(context: DemoContext, options: TerminalOptions
     const file = join(folder, 'spire.json');
     writeFileSync(file, JSON.stringify(config, undefined, 2));
     const agent = new AgentProcess(file, config.paths.socket);
-    return await new Terminal(context, world, hardware, agent).run();
+    return await new Terminal(context, options.streams, world, hardware, agent).run();
   } catch (error) {
-    process.stderr.write(`the demo failed: ${messageOf(error)}\n`);
+    options.streams.stderr.write(`the demo failed: ${messageOf(error)}\n`);
     return 1;
   } finally {
     hardware.save();
@@ -66,6 +75,7 @@ export async function runTerminal(context: DemoContext, options: TerminalOptions
 /** The person at the terminal. */
 class Terminal {
   readonly #context: DemoContext;
+  readonly #streams: Streams;
   readonly #world: World;
   readonly #hardware: Hardware;
   readonly #agent: AgentProcess;
@@ -78,8 +88,15 @@ class Terminal {
   readonly #told = new Set<string>();
   #view: MachineView | undefined;
 
-  constructor(context: DemoContext, world: World, hardware: Hardware, agent: AgentProcess) {
+  constructor(
+    context: DemoContext,
+    streams: Streams,
+    world: World,
+    hardware: Hardware,
+    agent: AgentProcess,
+  ) {
     this.#context = context;
+    this.#streams = streams;
     this.#world = world;
     this.#hardware = hardware;
     this.#agent = agent;
@@ -88,19 +105,20 @@ class Terminal {
   async run(): Promise<number> {
     await this.#powerOn();
     this.#say(KEYS);
-    const { stdin } = process;
-    if (stdin.isTTY) stdin.setRawMode(true);
+    const { stdin } = this.#streams;
+    const end = () => this.#ended.abort();
+    if (stdin.isTTY) stdin.setRawMode?.(true);
     stdin.setEncoding('utf8').on('data', (keys: string) => this.#onKeys(keys));
-    stdin.on('end', () => this.#ended.abort());
-    process.once('SIGINT', () => this.#ended.abort());
-    process.once('SIGTERM', () => this.#ended.abort());
+    stdin.on('end', end);
+    process.once('SIGINT', end).once('SIGTERM', end);
     try {
       while (!this.#ended.signal.aborted) {
         await this.#look();
         await sleep(this.#context.clock, LOOK_MS, this.#ended.signal).catch(() => undefined);
       }
     } finally {
-      if (stdin.isTTY) stdin.setRawMode(false);
+      process.off('SIGINT', end).off('SIGTERM', end);
+      if (stdin.isTTY) stdin.setRawMode?.(false);
       stdin.destroy();
       await this.#agent.stop();
     }
@@ -108,7 +126,7 @@ class Terminal {
   }
 
   #say(text: string): void {
-    process.stdout.write(`${text}\n`);
+    this.#streams.stdout.write(`${text}\n`);
   }
 
   #onKeys(keys: string): void {
