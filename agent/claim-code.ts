@@ -1,4 +1,5 @@
 /** Claim codes: five words that a customer holds for whatever is owed (design 6.3, 7.7). */
+import assert from 'node:assert';
 import { createHmac } from 'node:crypto';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { type Random, randomBelow } from '#protocol/base/clock.ts';
@@ -9,7 +10,11 @@ const WORDS = 5;
 
 /** A new code: five random words of the BIP-39 English list, joined by spaces. */
 export function newClaimCode(random: Random): Secret<string> {
-  const pick = () => wordlist[randomBelow(random, wordlist.length)] ?? '';
+  const pick = () => {
+    const word = wordlist[randomBelow(random, wordlist.length)];
+    assert.ok(word !== undefined, 'a word of the list');
+    return word;
+  };
   return new Secret(Array.from({ length: WORDS }, pick).join(' '));
 }
 

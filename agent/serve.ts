@@ -18,8 +18,7 @@ const STOP_LIMIT_MS = 20_000;
 
 /**
  * Runs the agent until it is told to stop. Exit codes as design 15: 0 after a stop, 2 for wrong
- * usage,
- * 78 for a configuration or pairing that cannot be used, 75 when the state is locked or full.
+ * usage, 78 for a configuration or pairing that cannot be used, 75 when the state is locked or full.
  */
 export async function run(argv: readonly string[]): Promise<number> {
   const program = new Command('spire-agent')
@@ -72,10 +71,11 @@ async function serve(path: string): Promise<number> {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name));
   });
   log.info({ signal }, 'stopping');
-  clock.after(STOP_LIMIT_MS, () => process.exit(0));
+  const cancel = clock.after(STOP_LIMIT_MS, () => process.exit(0));
   await api.close();
   await agent.stop();
-  process.exit(0);
+  cancel();
+  return 0;
 }
 
 const modelOf = ({ protocol, model }: { protocol: string; model?: string | undefined }) => ({
