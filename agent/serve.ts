@@ -18,7 +18,8 @@ const STOP_LIMIT_MS = 20_000;
 
 /**
  * Runs the agent until it is told to stop. Exit codes as design 15: 0 after a stop, 2 for wrong
- * usage, 78 for a configuration or pairing that cannot be used, 75 when the state is locked or full.
+ * usage, 78 for a configuration or pairing that cannot be used, 75 when the state is locked or
+ * full.
  */
 export async function run(argv: readonly string[]): Promise<number> {
   const program = new Command('spire-agent')
