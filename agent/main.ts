@@ -10,6 +10,8 @@ import type { Log } from '#protocol/base/log.ts';
 import type { Secret } from '#protocol/base/secret.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
+import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
+import type { Database } from '#state/database.ts';
 import { openStore, type Store } from '#state/store.ts';
 import type { MachineView } from './api/schemas.ts';
 import { cashInActors } from './cash-in/actors.ts';
@@ -55,6 +57,10 @@ export interface AgentOptions {
   readonly credentialsFolder?: string | undefined;
   /** Opens links to relays; a simulation gives another one. */
   readonly openRelays?: OpenRelays;
+  /** Keys and signatures; a simulation gives cheaper ones. */
+  readonly crypto?: NostrCrypto;
+  /** Opens the state's file; a simulation gives a disk that fails. */
+  readonly openDatabase?: (path: string) => Database;
   /** Asks the servers of prices and links; a simulation gives another one. */
   readonly fetchJson?: FetchJson;
 }
@@ -110,9 +116,10 @@ export function startAgent(options: AgentOptions): Agent {
     sealingKey: sealing.key,
     bootId: bootId(random),
     backupFolder: join(folder, 'backups'),
+    ...(options.openDatabase ? { openDatabase: options.openDatabase } : {}),
   });
-  const { openRelays } = options;
-  const nostr = openNostr({ pairing, store, clock, random, log, openRelays });
+  const { openRelays, crypto } = options;
+  const nostr = openNostr({ pairing, store, clock, random, log, openRelays, crypto });
   return new RunningAgent(options, pairing, store, nostr, sealing.key).start();
 }
 

@@ -12,7 +12,7 @@ import { NostrRpcClient } from '#protocol/rpc/rpc-client.ts';
 import { Wallet } from '#protocol/rpc/wallet.ts';
 import { authenticateWithKey, authenticateWithSigner } from '#protocol/signer/authenticate.ts';
 import type { BunkerSigner } from '#protocol/signer/bunker-signer.ts';
-import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
+import { createNostrCrypto, type NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import type { Store } from '#state/store.ts';
 
 /** Everything that talks over relays. */
@@ -35,6 +35,8 @@ export interface NostrOptions {
   readonly log: Log;
   /** Opens links to relays; a simulation gives another one. */
   readonly openRelays?: OpenRelays | undefined;
+  /** Keys and signatures; a simulation gives cheaper ones. */
+  readonly crypto?: NostrCrypto | undefined;
 }
 
 /** Opens links to some relays, which answer AUTH in the given way. */
@@ -46,7 +48,7 @@ export function openNostr(options: NostrOptions): NostrSide {
   const log = options.log.child({ room: 'protocol' });
   const open: OpenRelays =
     options.openRelays ?? ((urls, auth) => new RelayPool({ urls, auth, clock, random, log }));
-  const crypto = createNostrCrypto(random);
+  const crypto = options.crypto ?? createNostrCrypto(random);
   const bunkerRelays = open(
     bunkerRelaysOf(pairing),
     authenticateWithKey({ key: pairing.clientKey, clock, crypto }),

@@ -4,11 +4,12 @@
  * the journal before anything is reset; being cut here changes nothing, the next start asks again.
  */
 
-import type { TransactionId } from '#protocol/base/ids.ts';
+import type { IntentId, TransactionId } from '#protocol/base/ids.ts';
 import type { Intent } from '#state/intents.ts';
 import type { Transaction } from '#state/transactions.ts';
 import { recoverNote } from './cash-in/note.ts';
 import type { Withdraws } from './cash-in/withdraws.ts';
+import { settleClaim } from './cash-out/claim.ts';
 import { recoverDispense } from './cash-out/dispense-batch.ts';
 import { missingOf, oweCash, releaseReservation } from './cash-out/sale.ts';
 import type { Parts } from './parts.ts';
@@ -20,11 +21,13 @@ export class Recovery {
   readonly #withdraws: Withdraws;
   /** Transactions of the last run: those of this run are their sessions' business. */
   readonly #left: ReadonlySet<TransactionId>;
+  readonly #leftClaims: ReadonlySet<IntentId>;
 
   constructor(parts: Parts, withdraws: Withdraws) {
     this.#parts = parts;
     this.#withdraws = withdraws;
     this.#left = new Set(parts.store.transactions.listOpen().map(({ id }) => id));
+    this.#leftClaims = new Set(parts.store.intents.listOpen('claim').map(({ id }) => id));
     for (const direction of ['cashIn', 'cashOut'] as const) this.#tell(direction);
   }
 
@@ -49,13 +52,28 @@ export class Recovery {
    */
   transactions(): void {
     const { store } = this.#parts;
+    for (const claim of store.intents.listOpen('claim')) this.#claim(claim);
     for (const transaction of store.transactions.listOpen()) {
-      const intents = store.intents.forTransaction(transaction.id);
-      const waits = intents.some(({ device, state }) => device !== undefined && state === 'open');
-      if (!this.#left.has(transaction.id) || waits) continue;
+      if (!this.#left.has(transaction.id) || this.#waits(transaction.id)) continue;
       if (transaction.kind === 'cashIn') recoverCashIn(this.#parts, transaction, this.#withdraws);
       else recoverCashOut(this.#parts, transaction);
     }
+  }
+
+  /** Whether an act of this transaction is open on a device that has to be asked first. */
+  #waits(id: TransactionId): boolean {
+    return this.#parts.store.intents
+      .forTransaction(id)
+      .some(({ device, state }) => device !== undefined && state === 'open');
+  }
+
+  /** A claim that was being redeemed: one whose commands are settled is over, or open again. */
+  #claim(claim: Intent): void {
+    const { store } = this.#parts;
+    const { id, transactionId } = claim;
+    if (transactionId === undefined || !this.#leftClaims.has(id)) return;
+    if (this.#waits(transactionId)) return;
+    store.commit(() => settleClaim(this.#parts, claim, transactionId));
   }
 
   /** An act of which nobody knows yet how it ended keeps its direction closed, by its reference. */

@@ -9,11 +9,12 @@ import type {
 } from '../machines/cash-out.ts';
 import { effect } from '../machines/effect.ts';
 import type { Parts } from '../parts.ts';
+import { conclude } from './conclude.ts';
 import { dispenseBatch } from './dispense-batch.ts';
 import { invoice } from './invoice.ts';
 import type { Payments } from './payments.ts';
 import { redeem } from './redeem.ts';
-import { conclude, reserve } from './sale.ts';
+import { reserve } from './sale.ts';
 
 /** How long notes may lie in the slot before the machine says so. */
 const TAKE_MS = 60_000;
@@ -28,16 +29,22 @@ export function cashOutActors(parts: Parts, payments: Payments) {
     ),
     redeem: effect((input: Extract<CashOutInput, { kind: 'redeem' }>) => redeem(parts, input)),
     dispense: effect((plan: Plan) => dispenseBatch(parts, plan)),
-    present: effect((_: WithTransaction) => present(parts)),
+    present: effect((input: WithTransaction) => present(parts, input)),
     conclude: effect((input: EndInput) => conclude(parts, input)),
   };
 }
 
-/** Waits until the notes are taken; where the unit cannot sense it, they fell into the tray. */
-async function present(parts: Parts): Promise<PresentOutcome> {
-  const taken = await parts.dispenser.waitTaken(TAKE_MS);
-  if (taken === 'taken' || taken === 'notSensed') return { kind: 'taken' };
+/**
+ * Waits until the notes are taken; where the unit cannot sense it, they fell into the tray. What
+ * the
+ * exit said is evidence; only notes that are sensed there are called left.
+ */
+async function present(parts: Parts, { transactionId }: WithTransaction): Promise<PresentOutcome> {
+  const { store, board, dispenser } = parts;
+  const taken = await dispenser.waitTaken(TAKE_MS);
+  store.commit(() => store.journal.append('notes.presented', { taken }, transactionId));
+  if (taken !== 'notTaken') return { kind: 'taken' };
   const text = 'Notes were left in the slot.';
-  parts.board.set('cashOut', 'dispenser', text);
+  board.set('cashOut', 'dispenser', text);
   return { kind: 'notTaken', notice: { code: 'presentedNotTaken', text } };
 }

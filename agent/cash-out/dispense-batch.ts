@@ -40,7 +40,8 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
   if (baseline === undefined) {
     // Nothing was sent, so all of it is proven missing.
     const evidence = 'the dispenser did not answer before the command';
-    return next(parts, plan, asked, rest, { class: 'none', units: [], trusted: true, evidence });
+    const none: Judgement = { class: 'none', units: [], trusted: true, evidence };
+    return store.commit(() => next(parts, plan, asked, rest, none));
   }
   const body = {
     units: asked.map((unit) => ({ ...unit })),
@@ -63,8 +64,13 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
     return { kind: 'unknown', evidence: err.message };
   });
   const judgement = await judge(parts, asked, outcome, baseline);
-  settle(parts, intent, transactionId, asked, judgement);
-  return next(parts, plan, asked, rest, judgement);
+  // What is owed is on disk in the same moment as what came out: a cut cannot fall between them.
+  const done = store.commit(() => {
+    settle(parts, intent, transactionId, asked, judgement);
+    return next(parts, plan, asked, rest, judgement);
+  });
+  parts.changed();
+  return done;
 }
 
 /** What a lost answer will be judged by; undefined when the device does not say it. */
@@ -102,7 +108,9 @@ async function judge(
   return classify({ asked, outcome, status, baseline, last, sequenceNumber });
 }
 
-/** Books what is proven or said, marks the bays of which the count is now in doubt. */
+/**
+ * Books what is proven or said, marks the bays of which the count is now in doubt; inside a commit.
+ */
 function settle(
   parts: Parts,
   intent: Intent,
@@ -112,28 +120,29 @@ function settle(
 ): void {
   const { store } = parts;
   const units = judgement.units.map((unit) => ({ ...unit }));
-  store.commit(() => {
-    for (const { position: bay, presented, rejected } of judgement.units) {
-      bookOut(parts, transactionId, bay, 'customer', presented);
-      bookOut(parts, transactionId, bay, 'reject', rejected);
-    }
-    for (const bay of doubtfulBays(asked, judgement)) {
-      const unit = store.cashUnits.get(bay);
-      if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
-    }
-    store.intents.settle(intent.id, judgement.class, { units, evidence: judgement.evidence });
-    store.journal.append(
-      'dispense.settled',
-      {
-        ordinal: intent.ordinal ?? 0,
-        class: judgement.class,
-        units,
-        evidence: judgement.evidence,
-      },
-      transactionId,
-    );
-  });
-  parts.changed();
+  const presentedMinor = minorOf(parts, presentedOf(judgement));
+  for (const { position: bay, presented, rejected } of judgement.units) {
+    bookOut(parts, transactionId, bay, 'customer', presented);
+    bookOut(parts, transactionId, bay, 'reject', rejected);
+  }
+  for (const bay of doubtfulBays(asked, judgement)) {
+    const unit = store.cashUnits.get(bay);
+    if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
+  }
+  const { class: outcome, evidence } = judgement;
+  store.intents.settle(intent.id, outcome, { units, presentedMinor, evidence });
+  store.journal.append(
+    'dispense.settled',
+    { ordinal: intent.ordinal ?? 0, class: outcome, units, presentedMinor, evidence },
+    transactionId,
+  );
+}
+
+/** The notes that are said to have reached the customer. */
+function presentedOf({ units }: Judgement): readonly UnitCount[] {
+  return units
+    .filter(({ presented }) => presented > 0)
+    .map(({ position: bay, presented }) => ({ position: bay, count: presented }));
 }
 
 /**
@@ -194,7 +203,7 @@ function minorOf(parts: Parts, units: readonly UnitCount[]): number {
   );
 }
 
-/** What is to be done about what is still missing. */
+/** What is to be done about what is still missing; inside a commit. */
 function next(
   parts: Parts,
   plan: Plan,
@@ -202,9 +211,7 @@ function next(
   rest: Plan['batches'],
   judgement: Judgement,
 ): BatchOutcome {
-  const units = judgement.units
-    .filter(({ presented }) => presented > 0)
-    .map(({ position: bay, presented }) => ({ position: bay, count: presented }));
+  const units = presentedOf(judgement);
   if (judgement.class === 'exact') return { kind: 'exact', units };
   const missing = minorUnits(
     Math.max(0, minorOf(parts, asked) + minorOf(parts, rest.flat()) - minorOf(parts, units)),
@@ -248,8 +255,7 @@ function owe(
   missing: number,
   evidence: string,
 ): void {
-  const sale = saleOf(parts, transactionId);
-  parts.store.commit(() => oweCash(parts, sale, kind, minorUnits(missing), evidence));
+  oweCash(parts, saleOf(parts, transactionId), kind, minorUnits(missing), evidence);
 }
 
 /**
@@ -269,13 +275,12 @@ export async function recoverDispense(parts: Parts, intent: Intent): Promise<voi
       sequenceNumber: sequenceNumber ?? undefined,
     },
   );
-  settle(parts, intent, transactionId, asked, judgement);
-  const handedOut = judgement.units.map(({ position: bay, presented }) => ({
-    position: bay,
-    count: presented,
-  }));
-  const missing = Math.max(0, minorOf(parts, asked) - minorOf(parts, handedOut));
-  if (judgement.class === 'unknown') {
-    owe(parts, transactionId, 'dispenseUnknown', missing, judgement.evidence);
-  }
+  const missing = Math.max(0, minorOf(parts, asked) - minorOf(parts, presentedOf(judgement)));
+  parts.store.commit(() => {
+    settle(parts, intent, transactionId, asked, judgement);
+    if (judgement.class === 'unknown') {
+      owe(parts, transactionId, 'dispenseUnknown', missing, judgement.evidence);
+    }
+  });
+  parts.changed();
 }

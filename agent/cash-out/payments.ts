@@ -21,6 +21,8 @@ const GRACE_MS = 20_000;
 /** Pace and end of asking after an invoice that nobody waits for. */
 const LATE_PAUSE_MS = 30_000;
 const LATE_MS = 600_000;
+/** Pace after that end, while the wallet has never said whether it was paid. */
+const UNHEARD_PAUSE_MS = 600_000;
 
 const HELD: PaymentOutcome = {
   kind: 'held',
@@ -139,13 +141,14 @@ export class Payments {
 
   async #followOn(transactionId: TransactionId): Promise<void> {
     const { clock } = this.#parts;
-    for (;;) {
-      await sleep(clock, LATE_PAUSE_MS, this.#closed.signal);
+    const isOver = () => clock.now() > this.#endOf(transactionId) + LATE_MS;
+    for (let pauseMs = LATE_PAUSE_MS; ; ) {
+      await sleep(clock, pauseMs, this.#closed.signal);
       const outcome = await this.#ask(transactionId, () => true);
       if (typeof outcome === 'object') return;
       // Silence is no answer: an invoice ends only on a word that it is not paid.
-      const isOver = clock.now() > this.#endOf(transactionId) + LATE_MS;
-      if (outcome === 'unpaid' && isOver) return this.#lapse(transactionId);
+      if (outcome === 'unpaid' && isOver()) return this.#lapse(transactionId);
+      pauseMs = isOver() ? UNHEARD_PAUSE_MS : LATE_PAUSE_MS;
     }
   }
 
@@ -166,8 +169,9 @@ export class Payments {
   }
 
   /**
-   * Asks once. `isLate` tells, at the answer, that nobody waits for it any more. A refusal is the
-   * wallet's word that it knows of no such payment.
+   * Asks once. `isLate` tells, at the answer, that nobody waits for it any more. Of all refusals
+   * only
+   * the wallet's word that it knows of no such payment says that nothing was paid.
    */
   async #ask(
     transactionId: TransactionId,
@@ -188,8 +192,7 @@ export class Payments {
     }
     if (answer.kind !== 'ok') {
       log.warn({ transactionId, answer: answer.kind }, 'payment state not known');
-      const isKnown = answer.kind === 'refused' && answer.cause === 'other';
-      return isKnown ? 'unpaid' : 'unheard';
+      return answer.kind === 'refused' && answer.cause === 'noPayment' ? 'unpaid' : 'unheard';
     }
     if (!answer.value.paid) return 'unpaid';
     // The program ends, and the next start asks again; or it was settled in the meantime.
@@ -229,8 +232,9 @@ export class Payments {
       store.obligations.insert({
         transactionId,
         reference: sale.reference,
-        // A doubtful payment is the operator's to judge; a late one is good for the cash.
-        kind: why === undefined ? 'latePayment' : 'dispenseUnknown',
+        kind: 'latePayment',
+        // A late payment is good for the cash; a doubtful one is the operator's to judge.
+        state: why === undefined ? 'open' : 'unknown',
         amountMinor: sale.fiatMinor,
         amountSats: sale.wireSats,
         currency: config.currency,

@@ -2,6 +2,7 @@
 import type { CashOutInput, ReserveOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
 import { availableBays } from './available.ts';
+import { openClaim } from './claim.ts';
 import { denominate, splitBatches } from './denominate.ts';
 
 /** Takes the obligation, on disk, before a note moves; two codes at once cannot both take it. */
@@ -24,16 +25,7 @@ export async function redeem(
   if (!units) {
     return refused('The machine cannot make this amount now. Your code stays good.');
   }
-  const ordinals = store.intents
-    .forTransaction(transactionId)
-    .map(({ kind, ordinal }) => (kind === 'dispense' ? (ordinal ?? 0) : 0));
-  store.commit(() => {
-    store.obligations.setState(obligationId, 'open', 'redeeming');
-    store.journal.append('claim.redeeming', { obligationId, amountMinor }, transactionId);
-  });
+  const ordinal = openClaim(parts, { transactionId, obligationId, amountMinor });
   const batches = splitBatches(units, parts.dispenser.capabilities.batchMax);
-  return {
-    kind: 'reserved',
-    plan: { transactionId, batches, ordinal: Math.max(0, ...ordinals) + 1 },
-  };
+  return { kind: 'reserved', plan: { transactionId, batches, ordinal } };
 }

@@ -1,10 +1,5 @@
-/** The opening and the end of a cash-out: reservation, claim code, last word in the journal. */
-import {
-  newReference,
-  newTransactionId,
-  type ObligationId,
-  type TransactionId,
-} from '#protocol/base/ids.ts';
+/** The opening of a cash-out: reservation, claim code, and what of it is owed later. */
+import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
 import {
   feeSats,
   type MinorUnits,
@@ -15,7 +10,7 @@ import {
 import type { Transaction } from '#state/transactions.ts';
 import { FRESH_MS } from '../cash-in/terms.ts';
 import { hashClaimCode, newClaimCode } from '../claim-code.ts';
-import type { EndInput, ReserveOutcome } from '../machines/cash-out.ts';
+import type { ReserveOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
 import { availableBays } from './available.ts';
 import { denominate, splitBatches } from './denominate.ts';
@@ -24,6 +19,9 @@ import { denominate, splitBatches } from './denominate.ts';
 export const INVOICE_MS = 180_000;
 /** Unpaid sales whose notes may be held back at a time (design 7.1). */
 const ABANDONED_MAX = 3;
+
+/** Who closes an obligation by evidence, where no person does. */
+export const MACHINE = 'machine';
 
 /** The transaction of a session. @throws Error when it is not there, which is a bug. */
 export function saleOf(parts: Parts, id: TransactionId): Transaction {
@@ -79,7 +77,18 @@ export async function reserve(
       transactionId: id,
       body: { units: held, expiresAtUnixMs },
     });
-    store.journal.append('cashOut.reserved', { reference, amountMinor: amount, units: held }, id);
+    const figures = {
+      principalSats: principal,
+      feeSats: fee,
+      fees: { ...fees.cashOut },
+      wireSats: wireOfCashOut(principal, fee),
+      rateMinorPerBtc: rate.minorPerBtc,
+    };
+    store.journal.append(
+      'cashOut.reserved',
+      { reference, amountMinor: amount, units: held, ...figures },
+      id,
+    );
   });
   const batches = splitBatches(units, parts.dispenser.capabilities.batchMax);
   return { kind: 'reserved', plan: { transactionId: id, batches, ordinal: 1 } };
@@ -107,9 +116,11 @@ export function missingOf(parts: Parts, sale: Transaction): MinorUnits {
     .movements({ transactionId: sale.id })
     .filter(({ to }) => to === 'customer')
     .reduce((sum, { value, count }) => sum + value * count, 0);
-  // One doubtful command says nothing of those that never left: the sums are compared.
+  // One doubtful command says nothing of those that never left: the sums are compared. What was
+  // redeemed is among the notes handed out, what the machine replaced among what replaced it.
   const owed = store.obligations
     .forTransaction(sale.id)
+    .filter(({ state, settledBy }) => state !== 'redeemed' && settledBy !== MACHINE)
     .reduce((sum, { amountMinor = 0 }) => sum + amountMinor, 0);
   return minorUnits(Math.max(0, sale.fiatMinor - handedOut - owed));
 }
@@ -132,59 +143,4 @@ export function oweCash(
     body: { evidence },
   });
   parts.store.journal.append('obligation.opened', { kind, amountMinor }, transactionId);
-}
-
-/** Journals how the session ended. An unpaid invoice is still watched: see payments.ts. */
-export async function conclude(parts: Parts, input: EndInput): Promise<void> {
-  const { store, clock } = parts;
-  const { transactionId, end } = input;
-  const payment = store.intents
-    .forTransaction(transactionId)
-    .some(({ kind, state }) => kind === 'payment' && state === 'open');
-  const sale = saleOf(parts, transactionId);
-  const missing = missingOf(parts, sale);
-  store.commit(() => {
-    if (missing > 0) oweCash(parts, sale, 'dispenseUnknown', missing, 'the session broke off');
-    if (input.input.kind === 'redeem') {
-      settleClaim(parts, transactionId, input.input.obligationId, end);
-    }
-    const owed = store.obligations
-      .forTransaction(transactionId)
-      .some(({ state }) => state !== 'settled' && state !== 'redeemed');
-    store.transactions.update(transactionId, {
-      state: end,
-      ...(payment ? {} : { outcome: end, endedAtUnixMs: clock.now() }),
-    });
-    if (!payment) releaseReservation(parts, transactionId, 'released');
-    if (!payment && !owed) store.secrets.erase(transactionId, 'claimCode');
-    store.journal.append(
-      'cashOut.ended',
-      { end, remainderMinor: input.remainderMinor },
-      transactionId,
-    );
-  });
-  parts.changed();
-}
-
-/** What was redeemed is over; a rest, or a doubt, is an obligation of its own by then. */
-function settleClaim(
-  { store }: Parts,
-  transactionId: TransactionId,
-  id: ObligationId,
-  end: string,
-): void {
-  const all = store.obligations.forTransaction(transactionId);
-  const at = all.findIndex((obligation) => obligation.id === id);
-  if (all[at]?.state !== 'redeeming') return;
-  if (end === 'dispensed' || end === 'presentedNotTaken') {
-    store.obligations.setState(id, 'redeeming', 'redeemed', 'machine', end);
-    return;
-  }
-  if (at === all.length - 1) {
-    // The session broke off before it could say what is left: the claim itself stays owed.
-    store.obligations.setState(id, 'redeeming', 'unknown', 'machine', 'the session broke off');
-    return;
-  }
-  const reason = 'redeemed in part or in doubt: what is left is an obligation of its own';
-  store.obligations.setState(id, 'redeeming', 'settled', 'machine', reason);
 }

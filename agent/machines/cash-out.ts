@@ -8,7 +8,7 @@ import type { UnitCount } from '#hal/cash-dispenser.ts';
 import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import type { Notice } from './cash-in.ts';
-import { stub } from './effect.ts';
+import { outcomeAs, stub } from './effect.ts';
 
 /** What opens the session: a sale, or a claim on cash that is owed. */
 export type CashOutInput =
@@ -114,6 +114,11 @@ function planOf(context: CashOutContext): Plan {
   return context.plan;
 }
 
+/** What an outcome has to say, if it says anything. */
+function noticeOf(outcome: { readonly kind: string; readonly notice?: Notice }): Notice | null {
+  return outcome.notice ?? null;
+}
+
 function added(
   dispensed: CashOutContext['dispensed'],
   units: readonly UnitCount[],
@@ -163,11 +168,16 @@ export const cashOutMachine = setup({
   guards: {
     redeems: ({ context }) => context.input.kind === 'redeem',
     opened: ({ context }) => context.transactionId !== null,
+    handedOut: ({ context }) => Object.keys(context.dispensed).length > 0,
     moreBatches: ({ context }) => (context.plan?.batches.length ?? 0) > 0,
   },
   actions: {
     say: assign((_, params: { notice: Notice | null }) => ({ notice: params.notice })),
     endAs: assign((_, params: { end: CashOutEnd }) => ({ end: params.end })),
+    /** A remainder stays one, also when what did come out is taken. */
+    endUnless: assign(({ context }, params: { end: CashOutEnd }) => ({
+      end: context.end ?? params.end,
+    })),
     count: assign(({ context }, params: { units: readonly UnitCount[] }) => ({
       dispensed: added(context.dispensed, params.units),
     })),
@@ -213,17 +223,16 @@ export const cashOutMachine = setup({
           {
             guard: ({ event }) => event.output.kind === 'reserved',
             target: 'invoicing',
-            actions: assign(({ event }) =>
-              event.output.kind === 'reserved'
-                ? { plan: event.output.plan, transactionId: event.output.plan.transactionId }
-                : {},
-            ),
+            actions: assign(({ event }) => {
+              const { plan } = outcomeAs(event.output, 'reserved');
+              return { plan, transactionId: plan.transactionId };
+            }),
           },
           {
             target: 'ending',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
-              notice: event.output.kind === 'refused' ? event.output.notice : null,
+              notice: noticeOf(event.output),
             })),
           },
         ],
@@ -241,17 +250,15 @@ export const cashOutMachine = setup({
           {
             guard: ({ event }) => event.output.kind === 'invoiced',
             target: 'awaitingPayment',
-            actions: assign(({ event }) =>
-              event.output.kind === 'invoiced'
-                ? { expiresAtUnixMs: event.output.expiresAtUnixMs }
-                : {},
-            ),
+            actions: assign(({ event }) => ({
+              expiresAtUnixMs: outcomeAs(event.output, 'invoiced').expiresAtUnixMs,
+            })),
           },
           {
             target: 'ending',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
-              notice: event.output.kind === 'refused' ? event.output.notice : null,
+              notice: noticeOf(event.output),
             })),
           },
         ],
@@ -272,13 +279,13 @@ export const cashOutMachine = setup({
             target: 'ending',
             actions: assign(({ event }) => ({
               end: 'expired' as const,
-              notice: event.output.kind === 'expired' ? event.output.notice : null,
+              notice: noticeOf(event.output),
             })),
           },
           {
             target: 'needsOperator',
             actions: assign(({ event }) => ({
-              notice: event.output.kind === 'held' ? event.output.notice : null,
+              notice: noticeOf(event.output),
             })),
           },
         ],
@@ -291,23 +298,18 @@ export const cashOutMachine = setup({
       tags: 'moneyInFlight',
       invoke: {
         src: 'redeem',
-        input: ({ context }) => {
-          if (context.input.kind !== 'redeem') throw new Error('nothing to redeem');
-          return context.input;
-        },
+        input: ({ context }) => outcomeAs(context.input, 'redeem'),
         onDone: [
           {
             guard: ({ event }) => event.output.kind === 'reserved',
             target: 'dispensing',
-            actions: assign(({ event }) =>
-              event.output.kind === 'reserved' ? { plan: event.output.plan } : {},
-            ),
+            actions: assign(({ event }) => ({ plan: outcomeAs(event.output, 'reserved').plan })),
           },
           {
             target: 'done',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
-              notice: event.output.kind === 'refused' ? event.output.notice : null,
+              notice: noticeOf(event.output),
             })),
           },
         ],
@@ -339,9 +341,7 @@ export const cashOutMachine = setup({
             reenter: true,
             actions: [
               { type: 'count', params: ({ event }) => ({ units: event.output.units }) },
-              assign(({ event }) =>
-                event.output.kind === 'short' ? { plan: event.output.next } : {},
-              ),
+              assign(({ event }) => ({ plan: outcomeAs(event.output, 'short').next })),
             ],
           },
           {
@@ -349,14 +349,10 @@ export const cashOutMachine = setup({
             target: 'remainder',
             actions: [
               { type: 'count', params: ({ event }) => ({ units: event.output.units }) },
-              assign(({ event }) =>
-                event.output.kind === 'remainder'
-                  ? {
-                      remainderMinor: event.output.remainderMinor,
-                      notice: event.output.notice,
-                    }
-                  : {},
-              ),
+              assign(({ event }) => {
+                const { remainderMinor, notice } = outcomeAs(event.output, 'remainder');
+                return { remainderMinor, notice };
+              }),
             ],
           },
           {
@@ -364,7 +360,7 @@ export const cashOutMachine = setup({
             actions: [
               { type: 'count', params: ({ event }) => ({ units: event.output.units }) },
               assign(({ event }) => ({
-                notice: event.output.kind === 'unknown' ? event.output.notice : null,
+                notice: noticeOf(event.output),
               })),
             ],
           },
@@ -386,14 +382,14 @@ export const cashOutMachine = setup({
           {
             guard: ({ event }) => event.output.kind === 'taken',
             target: 'ending',
-            actions: { type: 'endAs', params: { end: 'dispensed' } },
+            actions: { type: 'endUnless', params: { end: 'dispensed' } },
           },
           {
             target: 'ending',
-            actions: assign(({ event }) => ({
-              end: 'presentedNotTaken' as const,
-              notice: event.output.kind === 'notTaken' ? event.output.notice : null,
-            })),
+            actions: [
+              { type: 'endUnless', params: { end: 'presentedNotTaken' } },
+              { type: 'say', params: ({ event }) => ({ notice: noticeOf(event.output) }) },
+            ],
           },
         ],
         onError: unforeseen,
@@ -401,7 +397,7 @@ export const cashOutMachine = setup({
     },
     remainder: {
       entry: { type: 'endAs', params: { end: 'remainder' } },
-      always: { target: 'ending' },
+      always: [{ guard: 'handedOut', target: 'presenting' }, { target: 'ending' }],
     },
     needsOperator: {
       entry: { type: 'endAs', params: { end: 'needsOperator' } },

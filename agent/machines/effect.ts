@@ -1,5 +1,5 @@
 /** Effects of the machines: invoked promise actors, declared as stubs and supplied by main.ts. */
-import { AssertionError } from 'node:assert';
+import assert, { AssertionError } from 'node:assert';
 import { fromPromise, type PromiseActorLogic } from 'xstate';
 
 /** An effect that a machine names but does not have; `provide` replaces it. */
@@ -28,4 +28,24 @@ export function effect<Output, Input = undefined>(
       throw error;
     }
   });
+}
+
+/**
+ * An outcome of which a guard has told the kind. @throws AssertionError when it is another: then
+ * the
+ * machine itself is wrong.
+ */
+export function outcomeAs<Outcome extends { readonly kind: string }, Kind extends Outcome['kind']>(
+  outcome: Outcome,
+  kind: Kind,
+): Extract<Outcome, { readonly kind: Kind }> {
+  assert.ok(isKind(outcome, kind), `the outcome is ${outcome.kind} and not ${kind}`);
+  return outcome;
+}
+
+function isKind<Outcome extends { readonly kind: string }, Kind extends Outcome['kind']>(
+  outcome: Outcome,
+  kind: Kind,
+): outcome is Extract<Outcome, { readonly kind: Kind }> {
+  return outcome.kind === kind;
 }

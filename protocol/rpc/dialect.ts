@@ -203,6 +203,8 @@ export type RefusalCause =
   | 'balance'
   | 'rateLimited'
   | 'notInRoster'
+  /** Of `get_payment` alone: the wallet has no such payment. */
+  | 'noPayment'
   | 'transient'
   | 'other';
 
@@ -224,6 +226,8 @@ const CAP_NUMBER = new RegExp(
 );
 /** LNbits' payment service: "Insufficient balance.", "You must reserve at least ...". */
 const BALANCE = /\b(?:insufficient|not enough) (?:balance|funds)\b|\bmust reserve at least\b/i;
+/** LNbits' `api_payment`: 404 "Payment does not exist."; any other words prove nothing. */
+const NO_PAYMENT = /\bpayment (?:does not exist|not found)\b/i;
 /** Not public: common words of servers that fail for the moment. */
 const TRANSIENT = [
   /\btim(?:ed|e)[ -]?out\b/i,
@@ -246,6 +250,7 @@ export function classifyRefusal(words: string): Refusal {
     return isOne ? { cause: 'cap', capSats } : { cause: 'cap' };
   }
   if (BALANCE.test(words)) return { cause: 'balance' };
+  if (NO_PAYMENT.test(words)) return { cause: 'noPayment' };
   const isTransient = TRANSIENT.some((wording) => wording.test(words));
   return { cause: isTransient ? 'transient' : 'other' };
 }

@@ -4,6 +4,7 @@ interface Timer {
   readonly dueMs: number;
   readonly order: number;
   readonly task: () => void;
+  isCancelled: boolean;
 }
 
 /** Lets everything that is ready run: promises, and what they start. */
@@ -12,12 +13,61 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 /** Most timers that one `advance` may fire; reaching it means that something spins. */
 const STEPS_MAX = 5_000_000;
 
+/** Timers in the order in which they fall due: a binary heap. */
+class TimerHeap {
+  readonly #timers: Timer[] = [];
+
+  first(): Timer | undefined {
+    return this.#timers[0];
+  }
+
+  add(timer: Timer): void {
+    const timers = this.#timers;
+    let at = timers.length;
+    timers.push(timer);
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      const parent = timers[above];
+      if (!parent || !isBefore(timer, parent)) break;
+      timers[at] = parent;
+      at = above;
+    }
+    timers[at] = timer;
+  }
+
+  removeFirst(): void {
+    const timers = this.#timers;
+    const last = timers.pop();
+    if (!last || timers.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      let child = timers[below];
+      const other = timers[below + 1];
+      if (child && other && isBefore(other, child)) {
+        below += 1;
+        child = other;
+      }
+      if (!child || !isBefore(child, last)) break;
+      timers[at] = child;
+      at = below;
+    }
+    timers[at] = last;
+  }
+}
+
+function isBefore(one: Timer, other: Timer): boolean {
+  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.order < other.order);
+}
+
 /** A clock that moves only when a test moves it, one timer at a time. */
 export class VirtualClock implements Clock {
   #monotonicMs = 0;
   #wallOffsetMs: number;
   #order = 0;
-  #timers: Timer[] = [];
+  #pending = 0;
+  #fired = 0;
+  readonly #timers = new TimerHeap();
 
   constructor(startUnixMs = Date.UTC(2026, 10, 21, 12, 0, 0)) {
     this.#wallOffsetMs = startUnixMs;
@@ -32,16 +82,25 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, task: () => void): CancelTimer {
-    const timer = { dueMs: this.#monotonicMs + Math.max(0, delayMs), order: this.#order++, task };
-    this.#timers.push(timer);
+    const dueMs = this.#monotonicMs + Math.max(0, delayMs);
+    const timer = { dueMs, order: this.#order++, task, isCancelled: false };
+    this.#timers.add(timer);
+    this.#pending += 1;
     return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
+      if (timer.isCancelled) return;
+      timer.isCancelled = true;
+      this.#pending -= 1;
     };
   }
 
   /** Timers that wait; a leak shows here. */
   get pending(): number {
-    return this.#timers.length;
+    return this.#pending;
+  }
+
+  /** Timers that fired since the clock was made: the steps of a run. */
+  get fired(): number {
+    return this.#fired;
   }
 
   /** Makes the wall clock jump; monotonic time does not. */
@@ -62,12 +121,22 @@ export class VirtualClock implements Clock {
 
   /** Moves time on until `done`, at most `limitMs`. @throws Error when it never is. */
   async until(done: () => boolean, limitMs = 600_000): Promise<void> {
+    if (await this.reach(done, limitMs)) return;
+    throw new Error(`not reached within ${limitMs} virtual ms`);
+  }
+
+  /** Moves time on until `done`; after `limitMs` it is false, and time stands there. */
+  async reach(done: () => boolean, limitMs: number): Promise<boolean> {
     const endMs = this.#monotonicMs + limitMs;
     await settle();
     while (!done()) {
-      if (!this.#step(endMs)) throw new Error(`not reached within ${limitMs} virtual ms`);
+      if (!this.#step(endMs)) {
+        this.#monotonicMs = endMs;
+        return false;
+      }
       await settle();
     }
+    return true;
   }
 
   /** Moves time on until a promise settles, at most `limitMs`. */
@@ -82,14 +151,16 @@ export class VirtualClock implements Clock {
   }
 
   #step(endMs: number): boolean {
-    let next: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.dueMs > endMs) continue;
-      if (!next || timer.dueMs < next.dueMs) next = timer;
-      else if (timer.dueMs === next.dueMs && timer.order < next.order) next = timer;
+    let next = this.#timers.first();
+    while (next?.isCancelled) {
+      this.#timers.removeFirst();
+      next = this.#timers.first();
     }
-    if (!next) return false;
-    this.#timers = this.#timers.filter((other) => other !== next);
+    if (!next || next.dueMs > endMs) return false;
+    this.#timers.removeFirst();
+    next.isCancelled = true;
+    this.#pending -= 1;
+    this.#fired += 1;
     this.#monotonicMs = Math.max(this.#monotonicMs, next.dueMs);
     next.task();
     return true;

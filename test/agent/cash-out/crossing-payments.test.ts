@@ -1,7 +1,8 @@
 /** Payments that cross something: the cancelling, a silent wallet, the end of the program. */
 import { expect, test } from 'vitest';
+import { conclude } from '#agent/cash-out/conclude.ts';
 import { invoiceOf, Payments } from '#agent/cash-out/payments.ts';
-import { conclude, saleOf } from '#agent/cash-out/sale.ts';
+import { saleOf } from '#agent/cash-out/sale.ts';
 import type { Plan } from '#agent/machines/cash-out.ts';
 import type { Parts } from '#agent/parts.ts';
 import { SignerError } from '#protocol/signer/signer.ts';
@@ -67,7 +68,7 @@ test('a wallet silent for an hour ends no invoice; its word after that counts', 
   expect(openPayments(parts)).toBe(1);
   parts.rpc.answer = answer;
   payNow(parts);
-  await parts.clock.advance(31_000);
+  await parts.clock.advance(601_000);
   expect(owed(parts)).toEqual([{ kind: 'latePayment', amountMinor: 7_000 }]);
   expect(invoiceOf(parts.store, plan.transactionId)).toBeUndefined();
 });

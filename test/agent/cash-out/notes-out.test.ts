@@ -347,7 +347,8 @@ test.each([
   ['taken', 'taken', true],
   ['notSensed', 'taken', true],
   ['notTaken', 'notTaken', false],
-  ['unknown', 'notTaken', false],
+  // A sensor that does not answer says nothing of notes: nobody is told that some were left.
+  ['unknown', 'taken', true],
 ] as const)('notes in the slot: %s', async (said, kind, isOpen) => {
   const parts = await machineParts();
   const { transactionId } = await paid(parts, 2_000);
@@ -356,4 +357,6 @@ test.each([
   const actor = createActor(present, { input: { transactionId } }).start();
   expect(await toPromise(actor)).toMatchObject({ kind });
   expect(parts.board.open('cashOut')).toBe(isOpen);
+  const last = parts.store.journal.read({}).at(-1);
+  expect(last).toMatchObject({ kind: 'notes.presented', body: { taken: said } });
 });

@@ -1,8 +1,8 @@
 /** What proves a payment, what does not, and who hears of a late one. */
 import { expect, test } from 'vitest';
+import { conclude } from '#agent/cash-out/conclude.ts';
 import { invoice } from '#agent/cash-out/invoice.ts';
 import { invoiceOf, Payments } from '#agent/cash-out/payments.ts';
-import { conclude } from '#agent/cash-out/sale.ts';
 import type { Plan } from '#agent/machines/cash-out.ts';
 import { type PartsOptions, type TestParts, testParts } from '#test/support/parts.ts';
 import { invoiced, owedMinor, paid, reserved, type ScriptedWallet, scriptWallet } from './rig.ts';
@@ -71,7 +71,9 @@ test.each<[string, unknown, PartsOptions]>([
   made.wallet.payment = state;
   const waiting = made.payments.wait(made.plan.transactionId, STAYS);
   expect(await made.parts.clock.resolve(waiting)).toMatchObject({ kind: 'held' });
-  expect(obligations(made)).toMatchObject([{ state: 'open', amountMinor: 7_000 }]);
+  // Not open: the code is not good for it before the operator has judged it.
+  const doubtful = { kind: 'latePayment', state: 'unknown', amountMinor: 7_000 };
+  expect(obligations(made)).toMatchObject([doubtful]);
 });
 
 test('a payment that nobody names, in a wallet that nobody named, is held', async () => {

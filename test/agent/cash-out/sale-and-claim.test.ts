@@ -2,9 +2,11 @@
 import { expect, test } from 'vitest';
 import { Withdraws } from '#agent/cash-in/withdraws.ts';
 import { availableBays } from '#agent/cash-out/available.ts';
+import { conclude } from '#agent/cash-out/conclude.ts';
+import { bookOut } from '#agent/cash-out/dispense-batch.ts';
 import { invoice } from '#agent/cash-out/invoice.ts';
 import { redeem } from '#agent/cash-out/redeem.ts';
-import { conclude, oweCash, reserve, saleOf } from '#agent/cash-out/sale.ts';
+import { oweCash, reserve, saleOf } from '#agent/cash-out/sale.ts';
 import type { CashOutEnd, Plan } from '#agent/machines/cash-out.ts';
 import type { Parts } from '#agent/parts.ts';
 import { Recovery } from '#agent/recovery.ts';
@@ -21,6 +23,9 @@ import {
 
 /** Enough notes in one sale for two commands. */
 const WIDE = { max_cash_in_sats: null, cashOutNotesMax: 60 };
+
+/** How a claim ends that was not handed out whole. */
+const REST = 'settled';
 
 const available = (parts: Parts) => availableBays(parts).map(({ count }) => count);
 const owed = ({ store }: Parts) =>
@@ -224,27 +229,48 @@ test('a claim that cannot be made now stays good', async () => {
   expect(codeOf(parts, plan)).toBeDefined();
 });
 
-test.each<[CashOutEnd, number, string[]]>([
-  ['dispensed', 0, ['redeemed']],
-  ['presentedNotTaken', 0, ['redeemed']],
-  ['remainder', 2_000, ['settled', 'open']],
-  // A fault before anything was said of the notes must not eat the claim.
-  ['needsOperator', 0, ['unknown']],
-])('a redeemed claim that ended as %s', async (end, rest, states) => {
+/** A command that left for the claim and was settled. */
+interface Sent {
+  readonly outcome: 'exact' | 'partial' | 'none' | 'unknown';
+  readonly presentedMinor: number;
+}
+
+test.each<[string, readonly Sent[], number, string[]]>([
+  ['all of it', [{ outcome: 'exact', presentedMinor: 4_000 }], 0, ['redeemed']],
+  ['a part, the rest owed', [{ outcome: 'partial', presentedMinor: 2_000 }], 2_000, [REST, 'open']],
+  // The session broke off between two commands: the rest was never asked for.
+  ['the first of two', [{ outcome: 'exact', presentedMinor: 2_000 }], 0, [REST, 'open']],
+  ['nobody knows', [{ outcome: 'unknown', presentedMinor: 0 }], 0, [REST, 'open']],
+  // A fault before any command must not eat the claim.
+  ['nothing: no command left', [], 0, ['open']],
+])('what was handed out for a claim: %s', async (_, sent, owedMinor, states) => {
   const parts = await machineParts();
+  const { store } = parts;
   const { plan, input } = await claim(parts, 4_000);
-  await redeem(parts, input);
+  const taken = await redeem(parts, input);
+  if (taken.kind !== 'reserved') throw new Error('not taken');
   const { transactionId } = plan;
-  const sale = saleOf(parts, transactionId);
-  if (rest > 0) {
-    parts.store.commit(() => oweCash(parts, sale, 'remainder', minorUnits(rest), 'short'));
-  }
-  await conclude(parts, { transactionId, end, input, remainderMinor: rest });
+  store.commit(() => {
+    for (const [at, { outcome, presentedMinor }] of sent.entries()) {
+      const ordinal = taken.plan.ordinal + at;
+      const intent = store.intents.open({ kind: 'dispense', transactionId, ordinal, body: {} });
+      store.intents.settle(intent.id, outcome, { presentedMinor });
+      bookOut(parts, transactionId, position(1), 'customer', presentedMinor / 2_000);
+    }
+    const sale = saleOf(parts, transactionId);
+    if (owedMinor > 0) oweCash(parts, sale, 'remainder', minorUnits(owedMinor), 'short');
+  });
+  const end = { transactionId, end: 'needsOperator', input, remainderMinor: owedMinor } as const;
+  await conclude(parts, end);
   expect(owed(parts).map(({ state }) => state)).toEqual(states);
-  const isOver = states.every((state) => state === 'redeemed');
-  expect(codeOf(parts, plan) === undefined).toBe(isOver);
+  const left = owed(parts).filter(({ state }) => state === 'open');
+  const handedOut = sent.reduce((sum, { presentedMinor }) => sum + presentedMinor, 0);
+  expect(left.reduce((sum, { amountMinor = 0 }) => sum + amountMinor, 0)).toBe(4_000 - handedOut);
+  const isDoubtful = sent.some(({ outcome }) => outcome === 'unknown');
+  expect(left.some(({ kind }) => kind === 'dispenseUnknown')).toBe(isDoubtful);
+  expect(codeOf(parts, plan) === undefined).toBe(left.length === 0);
   // Concluded again, nothing changes.
-  await conclude(parts, { transactionId, end, input, remainderMinor: rest });
+  await conclude(parts, end);
   expect(owed(parts).map(({ state }) => state)).toEqual(states);
 });
 

@@ -212,15 +212,38 @@ test('a proven shortfall goes on with what the effect says, under its number', a
   expect(made.context().dispensed).toEqual({ '1': 1, '2': 1 });
 });
 
+const SHORT = { kind: 'remainder', remainderMinor: 7_000, notice: NOTICE } as const;
+
 test.each([
-  ['remainder', { kind: 'remainder', units: [unit(1, 1)], remainderMinor: 7_000, notice: NOTICE }],
-  ['needsOperator', { kind: 'unknown', units: [unit(1, 1)], notice: NOTICE }],
-] as const)('%s: no further command, and the rest of the plan is left', async (end, outcome) => {
+  ['nothing came out', 'remainder', { ...SHORT, units: [] }, {}],
+  [
+    'unknown',
+    'needsOperator',
+    { kind: 'unknown', units: [unit(1, 1)], notice: NOTICE },
+    { '1': 1 },
+  ],
+] as const)(
+  '%s: no further command, the rest of the plan is left',
+  async (_, end, outcome, out) => {
+    const made = await toDispensing();
+    await made.done('dispense', outcome);
+    expect(made.state()).toBe('concluding');
+    expect(made.context()).toMatchObject({ end, dispensed: out, notice: NOTICE });
+    await made.clock.advance(LONG_MS);
+    expect(dispenses(made)).toHaveLength(1);
+  },
+);
+
+test.each([
+  [{ kind: 'taken' }, NOTICE.code],
+  [{ kind: 'notTaken', notice: { code: 'presentedNotTaken', text: 'left' } }, 'presentedNotTaken'],
+] as const)('a remainder whose other notes came out stays one: %j', async (presented, notice) => {
   const made = await toDispensing();
-  await made.done('dispense', outcome);
+  await made.done('dispense', { ...SHORT, units: [unit(1, 1)] });
+  expect(made.state()).toBe('presenting');
+  await made.done('present', presented);
   expect(made.state()).toBe('concluding');
-  expect(made.context()).toMatchObject({ end, dispensed: { '1': 1 }, notice: NOTICE });
-  await made.clock.advance(LONG_MS);
+  expect(made.context()).toMatchObject({ end: 'remainder', notice: { code: notice } });
   expect(dispenses(made)).toHaveLength(1);
 });
 
