@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // They want a browser beside Node: `npm run test:browser`.
+    exclude: ['test/browser/**', 'node_modules/**'],
     testTimeout: 30_000,
     coverage: {
       provider: 'v8',

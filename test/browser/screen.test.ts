@@ -1,5 +1,4 @@
 /** The one-file screen in a real browser against the real server; only the service is scripted. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -35,9 +34,6 @@ const ARGUMENTS = [
 const portrait = { width: 1080, height: 1920 };
 const landscape = { width: 1280, height: 800 };
 const WAIT_MS = 10_000;
-const hasBrowser = existsSync(CHROMIUM);
-/** Where there is no browser these tests are shown as skipped. */
-const inBrowser = test.skipIf(!hasBrowser);
 
 let browser: Browser | undefined;
 let service: FakeService;
@@ -61,7 +57,6 @@ const press = (name: string) => page.getByRole('button', { name, exact: true }).
 const text = () => page.locator('body').innerText();
 
 beforeAll(async () => {
-  if (!hasBrowser) return;
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
 });
 afterAll(() => browser?.close());
@@ -117,7 +112,7 @@ describe.each([
   ['portrait', portrait],
   ['landscape', landscape],
 ] as const)('%s', (_name, viewport) => {
-  inBrowser('every screen is whole, and its buttons can be hit', async () => {
+  test('every screen is whole, and its buttons can be hit', async () => {
     await page.setViewportSize(viewport);
     for (const [name, view] of screens) {
       service.show(view);
@@ -130,7 +125,7 @@ describe.each([
     }
   });
 
-  inBrowser('the keyboard is whole, with a message above it', async () => {
+  test('the keyboard is whole, with a message above it', async () => {
     await page.setViewportSize(viewport);
     await press('I have a code');
     await page.keyboard.type('harvest cannon umbrella drift velvet');
@@ -190,7 +185,7 @@ const refusal = (code: 'notFound' | 'closed', reason: string): CommandResult => 
   step: 0,
 });
 
-inBrowser('cash-in: from the terms to the last screen by pressing alone', async () => {
+test('cash-in: from the terms to the last screen by pressing alone', async () => {
   await press('Buy bitcoin Put in banknotes, get bitcoin in your Lightning wallet. Fee 8%');
   await expect.poll(() => service.commands.length).toBe(1);
   const session = service.commands[0]?.session ?? '';
@@ -231,7 +226,7 @@ inBrowser('cash-in: from the terms to the last screen by pressing alone', async 
   ]);
 });
 
-inBrowser('cash-out: amounts, invoice with a countdown, cancel asks first', async () => {
+test('cash-out: amounts, invoice with a countdown, cancel asks first', async () => {
   const offeredMinor = Array.from({ length: 13 }, (_, index) => (index + 1) * 1_000);
   service.show(cashOut({ offeredMinor }));
   await press('More amounts');
@@ -251,21 +246,18 @@ inBrowser('cash-out: amounts, invoice with a countdown, cancel asks first', asyn
   expect(service.commands).toHaveLength(1);
 });
 
-inBrowser(
-  'a payment that comes while the customer thinks about leaving takes the question away',
-  async () => {
-    const live = { expiresAtUnixMs: systemClock.now() + 60_000, bolt11: BOLT11, step: 2 };
-    service.show(cashOut({ ...live, phase: 'awaitingPayment' }));
-    await shown('paying');
-    await press('Cancel');
-    await shown('payCancel');
-    service.show(cashOut({ phase: 'dispensing', fiatMinor: 2_000, step: 2 }));
-    await shown('dispensing');
-    expect(service.commands).toEqual([]);
-  },
-);
+test('a payment that comes while the customer thinks about leaving takes the question away', async () => {
+  const live = { expiresAtUnixMs: systemClock.now() + 60_000, bolt11: BOLT11, step: 2 };
+  service.show(cashOut({ ...live, phase: 'awaitingPayment' }));
+  await shown('paying');
+  await press('Cancel');
+  await shown('payCancel');
+  service.show(cashOut({ phase: 'dispensing', fiatMinor: 2_000, step: 2 }));
+  await shown('dispensing');
+  expect(service.commands).toEqual([]);
+});
 
-inBrowser('a code is typed by touch, and a wrong one can be mended', async () => {
+test('a code is typed by touch, and a wrong one can be mended', async () => {
   await press('I have a code');
   service.answer = () => refusal('notFound', 'No code reads like this.');
   for (const letter of 'abc de f g hx') await press(letter === ' ' ? 'Next word' : letter);
@@ -284,7 +276,7 @@ inBrowser('a code is typed by touch, and a wrong one can be mended', async () =>
   expect(second?.session).not.toBe(first?.session);
 });
 
-inBrowser('a code half typed does not stay for the next customer', async () => {
+test('a code half typed does not stay for the next customer', async () => {
   await reloadWithOwnClock();
   await press('I have a code');
   await page.keyboard.type('harvest');
@@ -299,7 +291,7 @@ inBrowser('a code half typed does not stay for the next customer', async () => {
   expect(await text()).not.toContain('harvest');
 });
 
-inBrowser('a closed direction says why and cannot be pressed', async () => {
+test('a closed direction says why and cannot be pressed', async () => {
   const reasons = [{ code: 'cashBoxFull', text: 'The cash box <b>is</b> full.' }];
   service.show({ ...idleView, cashIn: { open: false, reasons, feeFraction: null } });
   await page.getByText('The cash box <b>is</b> full.').waitFor();
@@ -308,7 +300,7 @@ inBrowser('a closed direction says why and cannot be pressed', async () => {
   await expect.poll(() => open.isEnabled()).toBe(true);
 });
 
-inBrowser('a refused command shows its reason until the next press', async () => {
+test('a refused command shows its reason until the next press', async () => {
   service.answer = () => refusal('closed', 'The price has just changed too much.');
   await page.getByRole('button', { name: /Sell bitcoin/ }).click();
   await page.getByText('The price has just changed too much.').waitFor();
@@ -316,7 +308,7 @@ inBrowser('a refused command shows its reason until the next press', async () =>
   expect(await text()).not.toContain('changed too much');
 });
 
-inBrowser('a finger that is down when the amounts change sets off nothing', async () => {
+test('a finger that is down when the amounts change sets off nothing', async () => {
   service.show(cashOut({ offeredMinor: [2_000, 4_000] }));
   await page.getByRole('button', { name: '$20', exact: true }).click({ trial: true });
   const box = await page.getByRole('button', { name: '$20', exact: true }).boundingBox();
@@ -329,7 +321,7 @@ inBrowser('a finger that is down when the amounts change sets off nothing', asyn
   await expect.poll(() => service.commands.map((one) => one.do)).toEqual(['cancel']);
 });
 
-inBrowser('a second tap does not press what came up under the finger', async () => {
+test('a second tap does not press what came up under the finger', async () => {
   await reloadWithOwnClock();
   service.show(cashIn({ notes: 1, fiatMinor: 2_000, claimCode: CLAIM_CODE }));
   await shown('inserting');
@@ -343,7 +335,7 @@ inBrowser('a second tap does not press what came up under the finger', async () 
   await expect.poll(() => service.commands.map((one) => one.do)).toEqual(['dismiss']);
 });
 
-inBrowser('a finger on a button survives news that leaves the button as it is', async () => {
+test('a finger on a button survives news that leaves the button as it is', async () => {
   service.show(cashIn({ notes: 1, fiatMinor: 2_000, claimCode: CLAIM_CODE }));
   await page.getByRole('button', { name: 'Finish' }).click({ trial: true });
   await page.getByRole('button', { name: 'Finish' }).hover();
@@ -354,30 +346,27 @@ inBrowser('a finger on a button survives news that leaves the button as it is', 
   await expect.poll(() => service.commands.map((one) => one.do)).toEqual(['finish']);
 });
 
-inBrowser(
-  'the agent restarts: code and reference stay, and the command is repeated as it was',
-  async () => {
-    service.show(cashIn({ notes: 1, fiatMinor: 2_000, claimCode: CLAIM_CODE }));
-    service.answer = () => new Promise(() => undefined);
-    await press('Finish');
-    await expect.poll(() => service.commands.length).toBe(1);
-    const port = Number(new URL(address()).port);
-    await api.close();
-    await shown('lost');
-    const words = await text();
-    expect(words).toContain('No connection to the machine');
-    expect(words).toContain(CLAIM_CODE);
-    expect(words).toContain(REFERENCE);
-    expect(words).toContain(idleView.supportContact);
-    service.answer = ({ session, step }) => ({ ok: true, session, step: step + 1 });
-    api = await start(port);
-    await shown('inserting');
-    await expect.poll(() => service.commands.length).toBe(2);
-    expect(service.commands[1]).toEqual(service.commands[0]);
-  },
-);
+test('the agent restarts: code and reference stay, and the command is repeated as it was', async () => {
+  service.show(cashIn({ notes: 1, fiatMinor: 2_000, claimCode: CLAIM_CODE }));
+  service.answer = () => new Promise(() => undefined);
+  await press('Finish');
+  await expect.poll(() => service.commands.length).toBe(1);
+  const port = Number(new URL(address()).port);
+  await api.close();
+  await shown('lost');
+  const words = await text();
+  expect(words).toContain('No connection to the machine');
+  expect(words).toContain(CLAIM_CODE);
+  expect(words).toContain(REFERENCE);
+  expect(words).toContain(idleView.supportContact);
+  service.answer = ({ session, step }) => ({ ok: true, session, step: step + 1 });
+  api = await start(port);
+  await shown('inserting');
+  await expect.poll(() => service.commands.length).toBe(2);
+  expect(service.commands[1]).toEqual(service.commands[0]);
+});
 
-inBrowser('an address of another boot is told, and so is one without a token', async () => {
+test('an address of another boot is told, and so is one without a token', async () => {
   for (const hash of ['', `#token=${'0'.repeat(32)}`]) {
     await page.goto('about:blank');
     await page.goto(address().replace(/#.*/, hash));
@@ -386,19 +375,16 @@ inBrowser('an address of another boot is told, and so is one without a token', a
   }
 });
 
-inBrowser(
-  'news is announced, a new screen has the focus, Tab goes through the buttons',
-  async () => {
-    const notice = { code: 'noteRefused', text: 'Your $100 note came back.' };
-    service.show(cashIn({ notice }));
-    await shown('terms');
-    const live = page.locator('[role=status][aria-live=assertive]');
-    await expect.poll(() => live.innerText()).toBe('! Your $100 note came back.');
-    expect(await page.evaluate('document.activeElement.localName')).toBe('h1');
-    await page.getByRole('button', { name: 'Cancel' }).click({ trial: true });
-    await page.keyboard.press('Tab');
-    expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel');
-    await page.keyboard.press('Enter');
-    await expect.poll(() => service.commands.map((one) => one.do)).toEqual(['cancel']);
-  },
-);
+test('news is announced, a new screen has the focus, Tab goes through the buttons', async () => {
+  const notice = { code: 'noteRefused', text: 'Your $100 note came back.' };
+  service.show(cashIn({ notice }));
+  await shown('terms');
+  const live = page.locator('[role=status][aria-live=assertive]');
+  await expect.poll(() => live.innerText()).toBe('! Your $100 note came back.');
+  expect(await page.evaluate('document.activeElement.localName')).toBe('h1');
+  await page.getByRole('button', { name: 'Cancel' }).click({ trial: true });
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => service.commands.map((one) => one.do)).toEqual(['cancel']);
+});
