@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // They want a browser beside Node: `npm run test:browser`.
-    exclude: ['test/browser/**', 'node_modules/**'],
+    exclude: ['test/browser/**', 'test/machine/**', 'node_modules/**'],
     testTimeout: 30_000,
     coverage: {
       provider: 'v8',
