@@ -27,6 +27,12 @@ export function normaliseClaimCode(typed: string): string {
     .join(' ');
 }
 
+/** Whether it is five words of the list; anything else is a typing error and no guess. */
+export function isClaimCode(typed: string): boolean {
+  const words = normaliseClaimCode(typed).split(' ');
+  return words.length === WORDS && words.every((word) => wordlist.includes(word));
+}
+
 /** Keyed hash under which a code is kept; a stolen database does not yield codes. */
 export function hashClaimCode(key: Secret<Uint8Array>, code: string): string {
   const derived = createHmac('sha256', key.reveal()).update('spire claim code').digest();

@@ -25,6 +25,12 @@ const deviceSchema = z.strictObject({
   protocol: z.string().min(1),
   model: z.string().optional(),
   port: z.string().min(1).describe('Device file; one under /dev/serial/by-id stays the same.'),
+  channels: z
+    .array(z.int().nonnegative())
+    .min(1)
+    .max(16)
+    .optional()
+    .describe('SIO only: face value of the note on each channel, in order; 0 for one not in use.'),
 });
 
 /** The file's schema. Defaults are said here and nowhere else. */
@@ -41,12 +47,23 @@ export const configSchema = z.strictObject({
     max_cash_in_sats: wholeSats
       .nullable()
       .describe('Most sats of one cash-in; null for no cap, 0 to refuse all. Must be written.'),
+    noEscrowSats: wholeSats
+      .default(100_000)
+      .describe('Most sats of one cash-in where the validator cannot give a note back.'),
     exposurePerHourSats: wholeSats.default(20_000_000),
     exposurePerDaySats: wholeSats.default(100_000_000),
     walletReserveSats: wholeSats.default(0),
     cashOutMaxMinor: z.int().positive().optional(),
     cashOutNotesMax: z.int().min(1).max(200).default(40),
   }),
+  signer: z
+    .strictObject({
+      caps: z
+        .array(z.strictObject({ count: z.int().positive(), minutes: z.int().positive() }))
+        .default([])
+        .describe('What the bunker gives: so many signatures in so many minutes; all hold.'),
+    })
+    .prefault({}),
   rate: rateSchema.default({ kind: 'public' }),
   cassettes: z
     .strictObject({

@@ -1,4 +1,7 @@
-/** The whole machine on a laptop: simulated devices, a real relay, a real bunker, a wallet stand-in. */
+/**
+ * The whole machine on a laptop: simulated devices, a real relay, a real bunker, a wallet
+ * stand-in.
+ */
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
@@ -25,14 +28,21 @@ interface Options {
   readonly folder: string;
 }
 
+/** The dataset of the simulated validator that cannot be asked for it. */
+const DOLLAR_CHANNELS = [1, 2, 5, 10, 20, 50, 100];
 /** Names on the command line, with what they mean to the simulators. */
 const VALIDATORS: Readonly<Record<string, DemoDevices['validator']>> = {
   id003: { protocol: 'id003', model: undefined },
+  sio: { protocol: 'sio', model: 'nv10', channels: DOLLAR_CHANNELS },
+  'sio-no-escrow': { protocol: 'sio', model: 'nv10-no-escrow', channels: DOLLAR_CHANNELS },
 };
 const DISPENSERS: Readonly<Record<string, DemoDevices['dispenser']>> = {
   lcdm: { protocol: 'lcdm', model: 'lcdm-4000' },
   'lcdm-4000': { protocol: 'lcdm', model: 'lcdm-4000' },
   'lcdm-4000-lamassu': { protocol: 'lcdm', model: 'lcdm-4000-lamassu' },
+  'lcdm-2000': { protocol: 'lcdm', model: 'lcdm-2000' },
+  'lcdm-1000': { protocol: 'lcdm', model: 'lcdm-1000' },
+  f56: { protocol: 'f56', model: 'f56' },
 };
 
 function oneOf<T>(table: Readonly<Record<string, T>>): (name: string) => T {

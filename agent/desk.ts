@@ -16,7 +16,7 @@ import { feeFractionOf } from './cash-in/terms.ts';
 import { availableBays } from './cash-out/available.ts';
 import { offeredAmounts } from './cash-out/denominate.ts';
 import { invoiceOf } from './cash-out/payments.ts';
-import { hashClaimCode } from './claim-code.ts';
+import { hashClaimCode, isClaimCode } from './claim-code.ts';
 import type { CashInContext, cashInMachine } from './machines/cash-in.ts';
 import type { cashOutMachine } from './machines/cash-out.ts';
 import type { CustomerEvent, Opening, SpireEvent, spireMachine } from './machines/spire.ts';
@@ -48,7 +48,10 @@ const ENDS: Readonly<Record<string, string>> = {
   failed: 'This did not work. Nothing was taken.',
 };
 
-/** Ends that went well: what was said on the way, about a note that came back, is not how it ended. */
+/**
+ * Ends that went well: what was said on the way, about a note that came back, is not how it
+ * ended.
+ */
 const GOOD_ENDS: ReadonlySet<string> = new Set(['claimed', 'unclaimed', 'dispensed']);
 
 function endText(end: string, notice: CashInContext['notice']): string {
@@ -152,6 +155,12 @@ export class Desk {
     const now = clock.now();
     if (store.wrongTries.countSince('claim', now - WRONG_TRIES_MS) >= WRONG_TRIES_MAX) {
       return this.#refuse('tooManyTries', 'Too many wrong codes. Please wait ten minutes.');
+    }
+    if (!isClaimCode(code)) {
+      return this.#refuse(
+        'notFound',
+        'This is not a code: please check the spelling of its words.',
+      );
     }
     const transaction = store.transactions.byClaimHash(hashClaimCode(claimKey, code));
     if (!transaction) {

@@ -15,7 +15,7 @@ import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
 import { DeviceError, messageOf } from '#protocol/base/errors.ts';
 import { forgetLastCredit, giveBack, takeUnexpectedCredit } from './cash-in/note.ts';
-import { bookOut } from './cash-out/dispense-batch.ts';
+import { bookOut, doubtBay } from './cash-out/dispense-batch.ts';
 import type { Parts } from './parts.ts';
 
 /** Pause before a device that did not open, or could not be initialised, is tried again. */
@@ -205,8 +205,7 @@ export class DeviceWatch {
       for (const { position, presented, rejected } of moved) {
         bookOut(this.#parts, undefined, position, 'customer', presented);
         bookOut(this.#parts, undefined, position, 'reject', rejected);
-        const unit = store.cashUnits.get(position);
-        if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
+        doubtBay(this.#parts, position);
       }
       store.journal.append('initialise.settled', {
         device: 'dispenser',
@@ -253,6 +252,8 @@ export class DeviceWatch {
       fault: `The validator needs help: ${fault?.text ?? 'unknown fault'}.`,
     };
     board.set('cashIn', 'validator', why[device]);
+    // A note in doubt closes the slot until the sensors are clear: a ready validator is empty.
+    if (device === 'ready') board.set('cashIn', 'noteUnknown', undefined);
     const boxWhy: Readonly<Record<typeof cashBox, string | undefined>> = {
       ok: undefined,
       unknown: undefined,
@@ -262,8 +263,19 @@ export class DeviceWatch {
     board.set('cashIn', 'cashBox', boxWhy[cashBox]);
   }
 
+  /**
+   * Tells a dispenser that measures notes what its bays hold; one that has to be initialised for it
+   * says so by its status. A parked bay is out of use, whatever it is said to hold.
+   */
+  tellNotes(): void {
+    const { dispenser, store } = this.#parts;
+    dispenser.setNotes?.(store.cashUnits.list().filter(({ parked }) => !parked));
+  }
+
   /** Asks the dispenser how it is, makes it ready where it asks for that, and tells the board. */
   checkDispenser(): Promise<void> {
+    // Before the check begins: news that comes of it asks for this very check.
+    this.tellNotes();
     this.#checking ??= this.#check().finally(() => {
       this.#checking = undefined;
     });
@@ -285,15 +297,31 @@ export class DeviceWatch {
       fault: `The dispenser needs help: ${status.fault?.text ?? 'unknown fault'}.`,
     };
     const path = status.path === 'notes' ? 'Notes are left inside the dispenser.' : undefined;
-    board.set('cashOut', 'dispenser', why[status.device] ?? path);
+    const exit = status.exit === 'notes' ? 'Notes were left in the slot.' : undefined;
+    board.set('cashOut', 'dispenser', why[status.device] ?? path ?? exit);
     this.#parts.changed();
   }
 
   #pollLater(): void {
     this.#cancelPoll = this.#parts.clock.after(DISPENSER_POLL_MS, () => {
-      const check = this.#session.dispenses() ? Promise.resolve() : this.checkDispenser();
-      this.#inBackground(check.finally(() => this.#closed.signal.aborted || this.#pollLater()));
+      if (!this.#session.takesNotes()) this.#tellAcceptor(this.#parts.acceptor.status());
+      const round = this.#round().finally(() => this.#closed.signal.aborted || this.#pollLater());
+      this.#inBackground(round);
     });
+  }
+
+  async #round(): Promise<void> {
+    if (!this.#initialising && !this.#session.takesNotes()) await this.#recoverLeft('acceptor');
+    if (this.#session.dispenses()) return;
+    await this.#checking;
+    await this.#recoverLeft('dispenser');
+    await this.checkDispenser();
+  }
+
+  /** An act whose end the disk did not take is settled as at a start: nothing else would ask. */
+  async #recoverLeft(device: 'acceptor' | 'dispenser'): Promise<void> {
+    const open = this.#parts.store.intents.listOpen().some((intent) => intent.device === device);
+    if (open && this.#recovered.has(device)) await this.#session.recover(device);
   }
 
   #later(task: () => Promise<void>): void {

@@ -7,14 +7,28 @@ export type FetchJson = (url: string) => Promise<unknown>;
 const ANSWER_LIMIT_MS = 5_000;
 /** Longest answer, bytes; the longest of the known ones is a table of 160 rates, about 4 KiB. */
 const ANSWER_BYTES_MAX = 65_536;
+/** A Date header has whole seconds, cut off: half a second is its mean error. */
+const DATE_ERROR_MS = 500;
+
+/** Takes the time of a server at this moment, Unix ms. */
+export type HeardDate = (host: string, unixMs: number) => void;
 
 /** Asks over HTTP. A redirect is an error, so that https stays https. */
-export const fetchJson: FetchJson = async (url) => {
+export function makeFetchJson(heardDate: HeardDate = () => undefined): FetchJson {
+  return (url) => fetchOver(url, heardDate);
+}
+
+async function fetchOver(url: string, heardDate: HeardDate): Promise<unknown> {
   const response = await fetch(url, {
     redirect: 'error',
     signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
     headers: { accept: 'application/json' },
   });
+  const dateUnixMs = Date.parse(response.headers.get('date') ?? '');
+  // A cache in between repeats an old date and says how old it is. Source: RFC 9111, 5.1.
+  const ageMs = Number(response.headers.get('age') ?? 0) * 1000;
+  const unixMs = dateUnixMs + ageMs + DATE_ERROR_MS;
+  if (Number.isFinite(unixMs)) heardDate(new URL(url).hostname, unixMs);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
@@ -25,4 +39,4 @@ export const fetchJson: FetchJson = async (url) => {
   }
   if (!response.ok) throw new Error(`the server says ${response.status}`);
   return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-};
+}

@@ -4,9 +4,11 @@
  * anyone comes (design 9): signer, wallet, rate, notes in the bays.
  */
 import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
+import type { ClockVerdict } from '#protocol/corrected-clock.ts';
 import type { SignerHealth } from '#protocol/signer/signer.ts';
 import { availableBays } from './cash-out/available.ts';
 import type { Parts } from './parts.ts';
+import { shortOfSignatures } from './signer-ready.ts';
 
 /** Pace of the round while something is wrong, and while all is well. */
 const ROUND_TROUBLED_MS = 15_000;
@@ -16,19 +18,32 @@ const PROBE_AFTER_MS = 600_000;
 /** A rate and a balance may be this old while nobody is there. */
 const IDLE_AGE_MS = 300_000;
 
+/** What tells of itself between the rounds. */
+export interface HealthNews {
+  onSigner(listener: (health: SignerHealth) => void): CancelTimer;
+  /** How the machine's own clock stands now. */
+  clock(): ClockVerdict;
+  onClock(listener: () => void): CancelTimer;
+}
+
 /** The round over everything that closes a direction and does not report by itself. */
 export class HealthWatch {
   readonly #parts: Parts;
   readonly #closed = new AbortController();
-  #off: CancelTimer = () => undefined;
+  readonly #news: HealthNews;
+  #offs: readonly CancelTimer[] = [];
 
-  constructor(parts: Parts) {
+  constructor(parts: Parts, news: HealthNews) {
     this.#parts = parts;
+    this.#news = news;
   }
 
-  /** Starts the rounds; `onHealth` is how the signer tells of itself between them. */
-  start(onHealth: (listener: (health: SignerHealth) => void) => CancelTimer): void {
-    this.#off = onHealth((health) => this.#tellSigner(health));
+  /** Starts the rounds. */
+  start(): void {
+    this.#offs = [
+      this.#news.onSigner((health) => this.#tellSigner(health)),
+      this.#news.onClock(() => this.#tellClock()),
+    ];
     void this.#rounds().catch((err: unknown) => {
       if (!this.#closed.signal.aborted) this.#parts.log.fatal({ err }, 'health watch ended');
     });
@@ -37,7 +52,7 @@ export class HealthWatch {
   /** Stops the rounds. */
   close(): void {
     this.#closed.abort(new Error('closed'));
-    this.#off();
+    for (const off of this.#offs) off();
   }
 
   async #rounds(): Promise<void> {
@@ -52,6 +67,10 @@ export class HealthWatch {
   /** One round. Never rejects for what the world does. */
   async round(): Promise<void> {
     const { signer, clock, rates, walletWatch } = this.#parts;
+    this.#tellClock();
+    for (const direction of ['cashIn', 'cashOut'] as const) {
+      this.#parts.board.set(direction, 'signatures', shortOfSignatures(this.#parts, direction));
+    }
     const health = signer.health();
     const old = health.kind !== 'ok' || clock.monotonic() - health.atMonotonicMs > PROBE_AFTER_MS;
     this.#tellSigner(old ? await signer.probe() : health);
@@ -69,6 +88,11 @@ export class HealthWatch {
     board.set('cashIn', 'capIsZero', cap ? 'The operator has closed cash-in.' : undefined);
   }
 
+  /** In every round too: the own clock may jump, and nobody else says so. */
+  #tellClock(): void {
+    this.#parts.board.setBoth('clock', clockReason(this.#news.clock()));
+  }
+
   #tellSigner(health: SignerHealth): void {
     const { board } = this.#parts;
     const silent = health.kind === 'silent' || health.kind === 'unknown';
@@ -76,6 +100,17 @@ export class HealthWatch {
     const refused = health.kind === 'refused' || health.kind === 'authUrl';
     board.setBoth('pairingRequired', refused ? `Pairing Required${why(health)}` : undefined);
   }
+}
+
+/** Why the clock closes the machine, as a sentence; undefined when it does not. */
+function clockReason(verdict: ClockVerdict): string | undefined {
+  if (verdict.kind === 'doubted') {
+    return `The clock of this machine may be wrong: a relay says "${verdict.words}".`;
+  }
+  if (verdict.kind !== 'wrong') return undefined;
+  const seconds = Math.round(Math.abs(verdict.offsetMs) / 1000);
+  const direction = verdict.offsetMs > 0 ? 'slow' : 'fast';
+  return `The clock of this machine is ${seconds} s ${direction}. Set it, and see to its time server.`;
 }
 
 function why(health: SignerHealth): string {

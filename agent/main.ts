@@ -22,7 +22,7 @@ import type { Config } from './config.ts';
 import { Desk } from './desk.ts';
 import { DeviceWatch } from './device-watch.ts';
 import { OperatorDocuments } from './documents/operator-documents.ts';
-import { type FetchJson, fetchJson } from './fetch-json.ts';
+import { type FetchJson, makeFetchJson } from './fetch-json.ts';
 import { HealthWatch } from './health-watch.ts';
 import { cashInMachine } from './machines/cash-in.ts';
 import { cashOutMachine } from './machines/cash-out.ts';
@@ -36,6 +36,7 @@ import { Recovery } from './recovery.ts';
 import { openSealingKey } from './sealing-key.ts';
 import type { SpireService } from './service.ts';
 import { journalView, obligationsView, statusView } from './service-views.ts';
+import { settleByHand } from './settle.ts';
 import { VERSION } from './version.ts';
 import { openWalletWatch } from './wallet-watch.ts';
 
@@ -99,15 +100,13 @@ export function startAgent(options: AgentOptions): Agent {
   const folder = config.paths.state;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const sealing = openSealingKey(folder, options.credentialsFolder, random);
-  const pairing = loadPairing(
-    folder,
-    new PairingFile({
-      path: join(folder, 'pairing.json'),
-      sealingKey: sealing.origin === 'credential' ? sealing.key : undefined,
-      random,
-      log,
-    }),
-  );
+  const pairingFile = new PairingFile({
+    path: join(folder, 'pairing.json'),
+    sealingKey: sealing.origin === 'credential' ? sealing.key : undefined,
+    random,
+    log,
+  });
+  const pairing = loadPairing(folder, pairingFile);
   const store = openStore({
     path: join(folder, 'state.sqlite'),
     clock,
@@ -119,7 +118,13 @@ export function startAgent(options: AgentOptions): Agent {
     ...(options.openDatabase ? { openDatabase: options.openDatabase } : {}),
   });
   const { openRelays, crypto } = options;
-  const nostr = openNostr({ pairing, store, clock, random, log, openRelays, crypto });
+  const nostr = openNostr({
+    ...{ pairing, store, clock, random, log, openRelays, crypto },
+    savePairing: (changed) => pairingFile.save(changed),
+    signatureCaps: config.signer.caps.map(({ count, minutes }) => {
+      return { count, windowMs: minutes * 60_000 };
+    }),
+  });
   return new RunningAgent(options, pairing, store, nostr, sealing.key).start();
 }
 
@@ -149,12 +154,13 @@ class RunningAgent implements Agent {
     key: Secret<Uint8Array>,
   ) {
     const { config, clock, random, log, acceptor, dispenser } = options;
-    const ask = options.fetchJson ?? fetchJson;
+    const heardDate = (host: string, unixMs: number) => nostr.time.heardDate(host, unixMs);
+    const ask = options.fetchJson ?? makeFetchJson(heardDate);
     this.store = store;
     this.#options = options;
     this.#nostr = nostr;
     const board = new ReasonBoard();
-    const { wallet, signer, rpc } = nostr;
+    const { wallet, signer, signatures, rpc, bunker, time } = nostr;
     const { walletId } = pairing;
     board.setBoth('starting', 'The machine is starting.');
     const common = { config, clock, random, log, store, board, wallet, walletId };
@@ -171,6 +177,7 @@ class RunningAgent implements Agent {
       acceptor,
       dispenser,
       signer,
+      signatures,
       rpc,
       rates: openRates({
         ...common,
@@ -192,7 +199,11 @@ class RunningAgent implements Agent {
       dispenses: () => this.#spire.getSnapshot().children.cashOut !== undefined,
       recover: (device) => this.#recovery.device(device),
     });
-    this.#health = new HealthWatch(this.#parts);
+    this.#health = new HealthWatch(this.#parts, {
+      onSigner: (listener) => bunker.onHealth(listener),
+      clock: () => time.verdict(),
+      onClock: (listener) => time.subscribe(listener),
+    });
     this.#spire = this.#createMachine();
     this.service = this.#createService(pairing);
   }
@@ -207,7 +218,7 @@ class RunningAgent implements Agent {
     this.store.commit(() => this.store.journal.append('agent.started', { version: VERSION }));
     this.#documents.open();
     this.#spire.start();
-    this.#health.start((listener) => this.#nostr.signer.onHealth(listener));
+    this.#health.start();
     return this;
   }
 
@@ -261,6 +272,7 @@ class RunningAgent implements Agent {
       spirePubkey: pairing.spirePubkey,
       operatorPubkey: pairing.operatorPubkey,
       relayStatus: () => this.#nostr.relayStatus(),
+      clockOffsetMs: () => this.#nostr.time.offsetMs(),
       dispenserStatus: () => this.#devices.dispenserStatus(),
     };
     return {
@@ -274,6 +286,7 @@ class RunningAgent implements Agent {
       journal: (query) => journalView(parts, query),
       documents: () => this.#documents.views(),
       obligations: () => obligationsView(parts),
+      settle: (settlement) => settleByHand(parts, settlement),
     };
   }
 
@@ -288,6 +301,7 @@ class RunningAgent implements Agent {
     this.#announced = true;
     this.#options.clock.after(0, () => {
       this.#announced = false;
+      this.#devices.tellNotes();
       const view = this.service.view();
       for (const listener of this.#listeners) listener(view);
     });

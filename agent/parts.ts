@@ -11,6 +11,7 @@ import type { Secret } from '#protocol/base/secret.ts';
 import type { FeesDocument } from '#protocol/documents/fees.ts';
 import type { RpcClient } from '#protocol/rpc/rpc.ts';
 import type { Wallet } from '#protocol/rpc/wallet.ts';
+import type { SignatureBudget } from '#protocol/signer/signature-budget.ts';
 import type { Signer } from '#protocol/signer/signer.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from './config.ts';
@@ -19,6 +20,8 @@ import type { ReasonBoard } from './reasons.ts';
 /** A rate with the moment it was taken. */
 export interface Rate {
   readonly minorPerBtc: MinorPerBtc;
+  /** Whose price it is, in words for the record. */
+  readonly source: string;
   readonly atMonotonicMs: number;
 }
 
@@ -48,6 +51,7 @@ export interface Parts {
   readonly acceptor: CashAcceptor;
   readonly dispenser: CashDispenser;
   readonly signer: Signer;
+  readonly signatures: Pick<SignatureBudget, 'has' | 'reserve' | 'release'>;
   readonly rpc: RpcClient;
   readonly wallet: Wallet;
   /** Id of the pinned wallet. */

@@ -4,9 +4,9 @@ import { messageOf } from '#protocol/base/errors.ts';
 import { type MinorPerBtc, minorDigits, minorPerBtc } from '#protocol/base/money.ts';
 import type { FetchJson } from './fetch-json.ts';
 
-/** A price, or in words why there is none. */
+/** A price with its source in words, or in words why there is none. */
 export type PriceReading =
-  | { readonly kind: 'price'; readonly minorPerBtc: MinorPerBtc }
+  | { readonly kind: 'price'; readonly minorPerBtc: MinorPerBtc; readonly source: string }
   | { readonly kind: 'none'; readonly why: string };
 
 /** One public price: its address, and how its answer gives major units for one bitcoin. */
@@ -103,14 +103,17 @@ async function ask(
   try {
     const answer = schema.safeParse(await fetchJson(url));
     if (!answer.success) return { kind: 'none', why: 'an answer that cannot be read' };
-    return { kind: 'price', minorPerBtc: toMinor(answer.data, currency) };
+    return { kind: 'price', minorPerBtc: toMinor(answer.data, currency), source: url };
   } catch (error) {
     // Whatever a stranger's server does is only the lack of its price.
     return { kind: 'none', why: messageOf(error) };
   }
 }
 
-/** Asks the operator's LNbits, which alone is enough: it settles at its own price. Never rejects. */
+/**
+ * Asks the operator's LNbits, which alone is enough: it settles at its own price. Never
+ * rejects.
+ */
 export async function askLnbits(
   base: string,
   currency: string,
@@ -133,10 +136,15 @@ export async function askPublic(currency: string, fetchJson: FetchJson): Promise
     reading.kind === 'price' ? [reading.minorPerBtc] : [],
   );
   const agreed = agreedPrice(prices);
-  if (agreed !== undefined) return { kind: 'price', minorPerBtc: agreed };
   const words = readings.map(({ name, reading }) =>
     reading.kind === 'price' ? `${name}: ${reading.minorPerBtc}` : `${name}: ${reading.why}`,
   );
+  if (agreed !== undefined) {
+    const answered = readings.flatMap(({ reading }, at) =>
+      reading.kind === 'price' ? [words[at]] : [],
+    );
+    return { kind: 'price', minorPerBtc: agreed, source: `median of ${answered.join(', ')}` };
+  }
   const why =
     prices.length < AGREE_MIN
       ? `${prices.length} of ${readings.length} sources answered, ${AGREE_MIN} are needed`

@@ -1,9 +1,12 @@
-/** The price of a bitcoin in the machine's currency, and whether it may be traded at (design 6.1). */
+/**
+ * The price of a bitcoin in the machine's currency, and whether it may be traded at (design
+ * 6.1).
+ */
 import type { Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { type MinorPerBtc, minorPerBtc } from '#protocol/base/money.ts';
 import type { Config } from './config.ts';
-import { type FetchJson, fetchJson } from './fetch-json.ts';
+import { type FetchJson, makeFetchJson } from './fetch-json.ts';
 import { formatMoney } from './format.ts';
 import type { Rate, Rates } from './parts.ts';
 import { askLnbits, askPublic, type PriceReading } from './rate-sources.ts';
@@ -32,11 +35,12 @@ export function openRates(options: RatesOptions): Rates {
   if (rate.kind === 'fixed') {
     const latest = (): Rate => ({
       minorPerBtc: minorPerBtc(rate.minorPerBtc),
+      source: 'fixed by configuration',
       atMonotonicMs: clock.monotonic(),
     });
     return { latest, fresh: async () => latest() };
   }
-  const ask = options.fetchJson ?? fetchJson;
+  const ask = options.fetchJson ?? makeFetchJson();
   const { currency } = options;
   return new AskedRates(
     options,
@@ -102,7 +106,7 @@ class AskedRates implements Rates {
       return undefined;
     }
     this.#jump = undefined;
-    this.#latest = { minorPerBtc: reading.minorPerBtc, atMonotonicMs };
+    this.#latest = { minorPerBtc: reading.minorPerBtc, source: reading.source, atMonotonicMs };
     board.setBoth('noRate', undefined);
     return this.#latest;
   }

@@ -11,6 +11,7 @@ export type ReasonCode =
   | 'starting'
   | 'signerUnreachable'
   | 'pairingRequired'
+  | 'signatures'
   | 'walletUnreachable'
   | 'walletMismatch'
   | 'walletEmpty'
@@ -25,6 +26,7 @@ export type ReasonCode =
   | 'currencyMismatch'
   | 'openIntent'
   | 'noteUnknown'
+  | 'unsettled'
   | 'clock'
   | 'disk'
   | 'stopping';

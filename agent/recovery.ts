@@ -9,41 +9,55 @@ import type { Intent } from '#state/intents.ts';
 import type { Transaction } from '#state/transactions.ts';
 import { recoverNote } from './cash-in/note.ts';
 import type { Withdraws } from './cash-in/withdraws.ts';
-import { settleClaim } from './cash-out/claim.ts';
+import { claimOf, settleClaim, transactionOfClaim } from './cash-out/claim.ts';
 import { recoverDispense } from './cash-out/dispense-batch.ts';
-import { missingOf, oweCash, releaseReservation } from './cash-out/sale.ts';
+import { forgetCodeUnlessOwed, missingOf, oweCash, releaseReservation } from './cash-out/sale.ts';
+import { hasOpenAct, tellOpenAct } from './open-act.ts';
 import type { Parts } from './parts.ts';
-import type { Direction } from './reasons.ts';
+import { countRestart, tellQuarantine } from './quarantine.ts';
 
 /** What the last run left open, and who goes on with it. */
 export class Recovery {
   readonly #parts: Parts;
   readonly #withdraws: Withdraws;
   /** Transactions of the last run: those of this run are their sessions' business. */
-  readonly #left: ReadonlySet<TransactionId>;
-  readonly #leftClaims: ReadonlySet<IntentId>;
+  readonly #left: Set<TransactionId>;
+  readonly #leftClaims: Set<IntentId>;
 
   constructor(parts: Parts, withdraws: Withdraws) {
     this.#parts = parts;
     this.#withdraws = withdraws;
     this.#left = new Set(parts.store.transactions.listOpen().map(({ id }) => id));
     this.#leftClaims = new Set(parts.store.intents.listOpen('claim').map(({ id }) => id));
-    for (const direction of ['cashIn', 'cashOut'] as const) this.#tell(direction);
+    countRestart(parts);
+    for (const direction of ['cashIn', 'cashOut'] as const) tellOpenAct(parts, direction);
   }
 
-  /** Settles what is open on a device that has just answered, and what waited for that. */
+  /**
+   * Settles what is open on a device, and what waited for that: once it has answered at a start, or
+   * when the disk did not take the end of an act and the session is over.
+   */
   async device(device: 'acceptor' | 'dispenser'): Promise<void> {
     const { store, log } = this.#parts;
     for (const intent of store.intents.listOpen()) {
       if (intent.device !== device) continue;
-      log.warn({ intent: intent.id, kind: intent.kind }, 'open intent found at start');
+      log.warn({ intent: intent.id, kind: intent.kind }, 'open intent found');
+      this.#adopt(intent);
       const isNote = intent.kind === 'deposit' || intent.kind === 'return';
       if (isNote) await recoverNote(this.#parts, intent);
       else if (intent.kind === 'dispense') await recoverDispense(this.#parts, intent);
-      else settleInitialise(this.#parts, intent);
+      else settleInitialise(this.#parts, intent, device);
     }
-    this.#tell(device === 'acceptor' ? 'cashIn' : 'cashOut');
+    tellOpenAct(this.#parts, device === 'acceptor' ? 'cashIn' : 'cashOut');
     this.transactions();
+  }
+
+  /** Also a session of this run is over when the end of its act was not written down. */
+  #adopt({ transactionId }: Intent): void {
+    if (transactionId === undefined) return;
+    this.#left.add(transactionId);
+    const claim = claimOf(this.#parts, transactionId);
+    if (claim) this.#leftClaims.add(claim.id);
   }
 
   /**
@@ -54,49 +68,30 @@ export class Recovery {
     const { store } = this.#parts;
     for (const claim of store.intents.listOpen('claim')) this.#claim(claim);
     for (const transaction of store.transactions.listOpen()) {
-      if (!this.#left.has(transaction.id) || this.#waits(transaction.id)) continue;
+      if (!this.#left.has(transaction.id) || hasOpenAct(this.#parts, transaction.id)) continue;
       if (transaction.kind === 'cashIn') recoverCashIn(this.#parts, transaction, this.#withdraws);
       else recoverCashOut(this.#parts, transaction);
     }
-  }
-
-  /** Whether an act of this transaction is open on a device that has to be asked first. */
-  #waits(id: TransactionId): boolean {
-    return this.#parts.store.intents
-      .forTransaction(id)
-      .some(({ device, state }) => device !== undefined && state === 'open');
+    tellQuarantine(this.#parts);
   }
 
   /** A claim that was being redeemed: one whose commands are settled is over, or open again. */
   #claim(claim: Intent): void {
     const { store } = this.#parts;
-    const { id, transactionId } = claim;
-    if (transactionId === undefined || !this.#leftClaims.has(id)) return;
-    if (this.#waits(transactionId)) return;
-    store.commit(() => settleClaim(this.#parts, claim, transactionId));
-  }
-
-  /** An act of which nobody knows yet how it ended keeps its direction closed, by its reference. */
-  #tell(direction: Direction): void {
-    const { store, board } = this.#parts;
-    const device = direction === 'cashIn' ? 'acceptor' : 'dispenser';
-    const open = store.intents.listOpen().find((intent) => intent.device === device);
-    const transaction = open?.transactionId && store.transactions.get(open.transactionId);
-    const name = transaction ? ` (reference ${transaction.reference})` : '';
-    board.set(
-      direction,
-      'openIntent',
-      open &&
-        `The ${device} was cut off at a ${open.kind}${name}; it has not said yet what came of it.`,
-    );
+    const transactionId = transactionOfClaim(claim);
+    if (!this.#leftClaims.has(claim.id) || hasOpenAct(this.#parts, transactionId)) return;
+    store.commit(() => {
+      settleClaim(this.#parts, claim);
+      forgetCodeUnlessOwed(this.#parts, transactionId);
+    });
   }
 }
 
 /** An initialisation that was cut: the next one follows at once, and this one proves nothing. */
-function settleInitialise({ store }: Parts, intent: Intent): void {
+function settleInitialise({ store }: Parts, intent: Intent, device: string): void {
   store.commit(() => {
     store.intents.settle(intent.id, 'unknown', { reason: 'cut' });
-    store.journal.append('initialise.settled', { device: intent.device ?? '', outcome: 'cut' });
+    store.journal.append('initialise.settled', { device, outcome: 'cut' });
   });
 }
 
@@ -151,6 +146,7 @@ function recoverCashOut(parts: Parts, transaction: Transaction): void {
           ? 'dispensed'
           : 'expired';
     store.transactions.update(id, { state: end, outcome: end, endedAtUnixMs: clock.now() });
+    forgetCodeUnlessOwed(parts, id);
     store.journal.append('cashOut.ended', { end, missingMinor: missing, recovered: true }, id);
   });
 }

@@ -54,7 +54,13 @@ async function serve(path: string): Promise<number> {
     random: systemRandom,
     log,
     credentialsFolder: process.env.CREDENTIALS_DIRECTORY,
-    acceptor: makeAcceptor({ ...hal, ...modelOf(validator), port: port(validator), currency }),
+    acceptor: makeAcceptor({
+      ...hal,
+      ...modelOf(validator),
+      channels: validator.channels,
+      port: port(validator),
+      currency,
+    }),
     dispenser: makeDispenser({ ...hal, ...modelOf(dispenser), port: port(dispenser) }),
   });
   const api = await startApi({

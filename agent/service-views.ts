@@ -18,6 +18,8 @@ export interface ServiceSources {
   readonly spirePubkey: string;
   readonly operatorPubkey: string;
   relayStatus(): readonly RelayStatus[];
+  /** The world's time less the machine's own, ms; undefined while nobody knows. */
+  clockOffsetMs(): number | undefined;
   dispenserStatus(): CashDispenserStatus | undefined;
 }
 
@@ -39,7 +41,7 @@ export function statusView(sources: ServiceSources): StatusView {
     relays: sources
       .relayStatus()
       .map(({ url, state, reason }) => ({ url, state, reason: reason ?? '' })),
-    clockOffsetMs: parts.rpc.clockOffsetMs() ?? null,
+    clockOffsetMs: sources.clockOffsetMs() ?? null,
     acceptor: { code: accepts.device, text: accepts.fault?.text ?? `cash box ${accepts.cashBox}` },
     dispenser: {
       code: dispenses?.device ?? 'offline',
@@ -95,7 +97,10 @@ export function journalView(parts: Parts, query: JournalQuery): readonly Journal
   }));
 }
 
-/** The newest that match. Looks back twice as far each time, so that a long journal costs little. */
+/**
+ * The newest that match. Looks back twice as far each time, so that a long journal costs
+ * little.
+ */
 function newestEntries(
   journal: Journal,
   filter: Pick<JournalFilter, 'kind' | 'transactionId'>,

@@ -9,6 +9,7 @@ import type {
   ObligationView,
   StatusView,
 } from './api/schemas.ts';
+import type { Settlement, SettleOutcome } from './settle.ts';
 
 /** The running agent. Reads are cheap and current; commands are idempotent by session and step. */
 export interface SpireService {
@@ -26,4 +27,6 @@ export interface SpireService {
   documents(): readonly DocumentView[];
   /** Service scope: open obligations, oldest first. */
   obligations(): readonly ObligationView[];
+  /** Service scope: a person has settled an obligation outside the machine; its code is void. */
+  settle(settlement: Settlement): SettleOutcome;
 }

@@ -18,7 +18,13 @@ export interface DeviceIdentity {
 
 /** What this device can do and prove; the agent asks these and never for the brand. */
 export interface CashAcceptorCapabilities {
-  /** Notes stop in escrow until the host decides. */
+  /**
+   * Notes stop in escrow until the host decides. Without it a note is in the cash box before the
+   * host
+   * hears of it: `note.escrowed` then tells of the one note that the slot was opened for, `deposit`
+   * and `returnNote` both end as `deposited`, and every other note is a `credit.unexpected`. Such a
+   * device may be used under a small cap only.
+   */
   readonly escrow: boolean;
   /** Escrow can be held for as long as the host wants. */
   readonly hold: boolean;
@@ -102,6 +108,12 @@ export type ReturnOutcome =
   | { readonly kind: 'deposited'; readonly value: MinorUnits; readonly evidence: string }
   | { readonly kind: 'unknown'; readonly evidence: string };
 
+/** Lifetime counters of a device with `counters`; they wrap. Plain JSON, to be kept on disk. */
+export interface AcceptorBaseline {
+  readonly stacked: number;
+  readonly rejected: number;
+}
+
 /** What initialising did to a note that was left inside. */
 export interface InitialiseOutcome {
   /** `ready` when the device can work now. */
@@ -129,8 +141,16 @@ export interface CashAcceptor {
    * @throws DeviceError `timeOut` when nothing answers, `unsupportedCommand` for another device.
    */
   open(): Promise<DeviceIdentity>;
-  /** Resets the device and waits until it is ready. Moves a note that was left inside. */
-  initialise(): Promise<InitialiseOutcome>;
+  /**
+   * The counters as they were before the note that is inside, or before the next one: to be kept
+   * with the intent to deposit it. Undefined, or absent, when the device cannot tell.
+   */
+  baseline?(): AcceptorBaseline | undefined;
+  /**
+   * Resets the device and waits until it is ready. Moves a note that was left inside. `since`: the
+   * baseline kept with an intent that is open; a device with counters then tells what they prove.
+   */
+  initialise(since?: AcceptorBaseline): Promise<InitialiseOutcome>;
   /**
    * Accepts just these values from now on; none closes the slot. A note already drawn in is
    * finished

@@ -1,9 +1,11 @@
 /**
  * The cassette dispenser as the agent sees it, in XFS4IoT's words. Cash units are bays, known by
- * position; the dispenser never knows what denomination lies in one. Nothing here names a brand.
+ * position; the dispenser never knows what denomination lies in one, unless it measures notes and
+ * is told. Nothing here names a brand.
  */
 import type { DeviceError } from '#protocol/base/errors.ts';
 import type { Position } from '#protocol/base/ids.ts';
+import type { MinorUnits } from '#protocol/base/money.ts';
 import type { DeviceIdentity } from './cash-acceptor.ts';
 import type { Unsubscribe } from './port.ts';
 
@@ -26,6 +28,15 @@ export interface CashDispenserCapabilities {
 export interface UnitCount {
   readonly position: Position;
   readonly count: number;
+}
+
+/** What lies in one bay. */
+export interface UnitNotes {
+  readonly position: Position;
+  /** ISO 4217. */
+  readonly currency: string;
+  /** Face value of each of its notes. */
+  readonly value: MinorUnits;
 }
 
 /** What one bay did in one command. */
@@ -106,6 +117,12 @@ export interface CashDispenser {
    * @throws DeviceError `timeOut` when nothing answers, `unsupportedCommand` for another device.
    */
   open(): Promise<DeviceIdentity>;
+  /**
+   * Tells what all bays hold, where the device measures notes and has to know; absent where it does
+   * not. Sends nothing. When it makes a difference to the device it has to be initialised again:
+   * until then its `status` is not `ready`, and it hands out nothing.
+   */
+  setNotes?(notes: readonly UnitNotes[]): void;
   /** Asks the device now; silence is `offline`. */
   status(): Promise<CashDispenserStatus>;
   /** Makes the device ready; may move notes from the path to the reject tray or to the exit. */

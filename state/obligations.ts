@@ -15,12 +15,14 @@ import { canonicalJson, type JsonObject, parseJsonObject } from './json.ts';
 export type ObligationKind =
   | 'remainder'
   | 'latePayment'
+  | 'doubtfulPayment'
   | 'withdrawRefused'
   | 'withdrawUnanswered'
   | 'creditWithoutIntent'
   | 'noteUnknown'
   | 'dispenseUnknown'
   | 'surplusLink'
+  | 'repeatedRestarts'
   | 'restored';
 
 /** `redeemed` and `settled` are closed and final; all others are the operator's to look at. */

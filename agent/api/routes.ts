@@ -4,6 +4,7 @@
  */
 import QRCode from 'qrcode';
 import { z } from 'zod';
+import type { ObligationId } from '#protocol/base/ids.ts';
 import type { SpireService } from '../service.ts';
 import { ApiError, apiErrorBody, checked } from './errors.ts';
 import {
@@ -17,6 +18,9 @@ import {
   journalQuery,
   machineView,
   obligationView,
+  type SettleResult,
+  settleRequest,
+  settleResult,
   statusView,
 } from './schemas.ts';
 
@@ -37,6 +41,8 @@ export const schemas = {
   Documents: z.array(documentView),
   ObligationView: obligationView,
   Obligations: z.array(obligationView),
+  SettleRequest: settleRequest,
+  SettleResult: settleResult,
   OpenApi: z.looseObject({ openapi: z.literal('3.1.0') }),
   AnyJson: anyJson,
   Error: apiErrorBody,
@@ -151,10 +157,28 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     answer: json('Obligations'),
     run: (service) => service.obligations(),
   },
+  {
+    method: 'POST',
+    path: '/v1/settlements',
+    scopes: ['service'],
+    summary: 'A person has settled an obligation outside the machine. Its claim code is void.',
+    query: noQuery,
+    body: 'SettleRequest',
+    answer: json('SettleResult'),
+    run: (service, { body }) => settle(service, checked(settleRequest, body)),
+  },
 ];
 
 /** Every path of the API, for the documentation. */
 export const routes: readonly Route[] = [...answeringRoutes, eventsRoute, openApiRoute];
+
+function settle(service: SpireService, request: z.infer<typeof settleRequest>): SettleResult {
+  const { obligation, by, reason } = request;
+  const outcome = service.settle({ obligationId: obligation as ObligationId, by, reason });
+  if (outcome === 'notFound') throw new ApiError('notFound', 'There is no such obligation.');
+  if (outcome === 'busy') throw new ApiError('busy', 'Its code is being redeemed at this moment.');
+  return { outcome };
+}
 
 /**
  * The QR code of what the session shows now: there is no parameter, so no page can have the machine

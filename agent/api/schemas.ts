@@ -214,6 +214,9 @@ export const documentView = z.strictObject({
   content: anyJson,
   refused: z.string().nullable().describe('Why a newer one was refused.'),
   pending: z.boolean().describe('Waits to be published.'),
+  relays: z
+    .array(z.strictObject({ url: z.string(), outcome: z.string(), reason: z.string() }))
+    .describe('What each relay said to the last one of ours.'),
 });
 export type DocumentView = z.infer<typeof documentView>;
 
@@ -230,3 +233,14 @@ export const obligationView = z.strictObject({
   transactionId: z.string().nullable(),
 });
 export type ObligationView = z.infer<typeof obligationView>;
+
+/** Service scope: a person says that something owed or not known is settled outside the machine. */
+export const settleRequest = z.strictObject({
+  obligation: z.string().max(64).describe('Id of the obligation.'),
+  by: z.string().trim().min(1).max(200).describe('Who settled it.'),
+  reason: z.string().trim().min(1).max(2_000).describe('What was found, or paid, and how.'),
+});
+
+/** What came of it. */
+export const settleResult = z.strictObject({ outcome: z.enum(['settled', 'alreadySettled']) });
+export type SettleResult = z.infer<typeof settleResult>;

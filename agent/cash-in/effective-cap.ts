@@ -7,6 +7,8 @@ export interface CapSources {
   readonly operator: number | null | undefined;
   /** What a refusal by the wallet taught. */
   readonly learned: number | undefined;
+  /** What a validator without escrow may take, as nothing it took can be given back. */
+  readonly noEscrow?: number | undefined;
   /** Balance less unclaimed links less the reserve. */
   readonly spendable: number;
   /** What the hour's and the day's exposure budgets still allow. */
@@ -14,7 +16,7 @@ export interface CapSources {
 }
 
 /** The limit that binds, in words for programs. */
-export type CapName = 'configured' | 'operator' | 'learned' | 'spendable' | 'budget';
+export type CapName = 'configured' | 'operator' | 'learned' | 'noEscrow' | 'spendable' | 'budget';
 
 /** The least of all limits. `null` only when nothing at all limits the cash-in. */
 export interface EffectiveCap {
@@ -26,13 +28,15 @@ export interface EffectiveCap {
 
 /** Takes the least limit. The wallet's means always limit, so the result is always a number. */
 export function effectiveCap(sources: CapSources): EffectiveCap {
-  const agreed = [sources.configured, sources.operator, sources.learned].filter(
+  const { configured, operator, learned, noEscrow } = sources;
+  const agreed = [configured, operator, learned, noEscrow].filter(
     (limit): limit is number => typeof limit === 'number',
   );
   const named: readonly (readonly [CapName, number | null | undefined])[] = [
-    ['configured', sources.configured],
-    ['operator', sources.operator],
-    ['learned', sources.learned],
+    ['configured', configured],
+    ['operator', operator],
+    ['learned', learned],
+    ['noEscrow', noEscrow],
     ['spendable', sources.spendable],
     ['budget', sources.budget],
   ];

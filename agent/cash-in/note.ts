@@ -4,6 +4,7 @@
  * we have it (design 6.3).
  */
 import assert from 'node:assert';
+import { z } from 'zod';
 import type { DepositOutcome, ReturnOutcome } from '#hal/cash-acceptor.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import { newNoteId, newReference, type TransactionId } from '#protocol/base/ids.ts';
@@ -12,6 +13,8 @@ import type { Intent } from '#state/intents.ts';
 import type { JsonObject } from '#state/json.ts';
 import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
+import { tellQuarantine } from '../quarantine.ts';
+import { addExposure } from './exposure.ts';
 import { afterNote, totalOf, transactionOf } from './terms.ts';
 
 /**
@@ -23,15 +26,37 @@ const LAST_CREDIT = 'acceptor.lastCredit';
 interface NoteInput {
   readonly transactionId: TransactionId;
   readonly value: MinorUnits;
-  readonly terms: Pick<CashInTerms, 'rate'>;
+  readonly terms: Pick<CashInTerms, 'rate' | 'rateSource'>;
 }
 
+const fraction = z.number().nonnegative();
+/** A note's intent: with it alone the figures of the note can be worked out again. */
+const bodySchema = z.object({
+  noteId: z.string(),
+  valueMinor: z.number(),
+  rateMinorPerBtc: z.number(),
+  rateSource: z.string(),
+  /** In force when the note was put in; a newer document is for the next session. */
+  fees: z.union([
+    z.object({ kind: z.literal('legs'), platform: fraction, operator: fraction }),
+    z.object({ kind: z.literal('total'), total: fraction }),
+  ]),
+  /** What the validator's counters said before this note, where it has them. */
+  baseline: z.object({ stacked: z.int(), rejected: z.int() }).optional(),
+});
+
 function intend(parts: Parts, kind: 'deposit' | 'return', input: NoteInput): Intent {
-  const { store, random } = parts;
-  const body: JsonObject = {
+  const { store, random, acceptor } = parts;
+  const fees = parts.fees();
+  if (!fees) throw new Error('a fee document in force is never taken away');
+  const baseline = acceptor.baseline?.();
+  const body = {
     noteId: newNoteId(random),
     valueMinor: input.value,
     rateMinorPerBtc: input.terms.rate,
+    rateSource: input.terms.rateSource,
+    fees: { ...fees.cashIn },
+    ...(baseline ? { baseline: { ...baseline } } : {}),
   };
   return store.commit(() => {
     const intent = store.intents.open({
@@ -47,17 +72,16 @@ function intend(parts: Parts, kind: 'deposit' | 'return', input: NoteInput): Int
 
 /** What the journal says of every note. */
 function aboutNote({ body }: Intent, { value }: NoteInput, evidence: string): JsonObject {
-  return { noteId: body.noteId ?? null, valueMinor: value, evidence };
+  return { noteId: bodySchema.parse(body).noteId, valueMinor: value, evidence };
 }
 
 /** Books a note that the device has credited, in one commit with its intent. */
 function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits, evidence: string) {
   const { store, config } = parts;
-  const fees = parts.fees();
-  if (!fees) throw new Error('a fee document in force is never taken away');
+  const { fees, rateMinorPerBtc, rateSource } = bodySchema.parse(intent.body);
   const before = transactionOf(parts, input.transactionId);
   const note = principalOfNote(value, input.terms.rate);
-  const after = afterNote(before.principalSats, note, fees.cashIn);
+  const after = afterNote(before.principalSats, note, fees);
   const transaction = store.commit(() => {
     store.intents.settle(intent.id, 'deposited', { evidence, valueMinor: value });
     store.ledger.move({
@@ -76,9 +100,12 @@ function book(parts: Parts, intent: Intent, input: NoteInput, value: MinorUnits,
         valueMinor: value,
         escrowedMinor: input.value,
         principalSats: note,
+        ...{ rateMinorPerBtc, rateSource, fees },
+        total: { principalSats: after.principal, feeSats: after.fee, netSats: after.net },
       },
       input.transactionId,
     );
+    addExposure(parts, note);
     store.facts.put(LAST_CREDIT, value, parts.clock.now());
     return store.transactions.update(input.transactionId, {
       fiatMinor: minorUnits(before.fiatMinor + value),
@@ -128,6 +155,7 @@ function settleUnknown(
     'noteUnknown',
     `It is not known where a note went (reference ${reference}).`,
   );
+  tellQuarantine(parts);
   parts.changed();
   return {
     kind: 'unknown',
@@ -248,13 +276,12 @@ export async function takeUnexpectedCredit(
 
 /** The terms under which an open note was put in, as its intent has them. */
 function inputOf(intent: Intent): NoteInput {
-  const { valueMinor, rateMinorPerBtc } = intent.body;
-  assert(intent.transactionId !== undefined && typeof valueMinor === 'number');
-  assert(typeof rateMinorPerBtc === 'number');
+  const { valueMinor, rateMinorPerBtc, rateSource } = bodySchema.parse(intent.body);
+  assert(intent.transactionId !== undefined, 'a note belongs to a session');
   return {
     transactionId: intent.transactionId,
     value: minorUnits(valueMinor),
-    terms: { rate: minorPerBtc(rateMinorPerBtc) },
+    terms: { rate: minorPerBtc(rateMinorPerBtc), rateSource },
   };
 }
 
@@ -269,7 +296,7 @@ export async function recoverNote(parts: Parts, intent: Intent): Promise<void> {
   store.commit(() =>
     store.journal.append('deposit.recovering', { powerUp, intent: intent.id }, input.transactionId),
   );
-  const { note, evidence } = await acceptor.initialise();
+  const { note, evidence } = await acceptor.initialise(bodySchema.parse(intent.body).baseline);
   const words = `power-up ${powerUp}; ${evidence}`;
   if (note === 'deposited') {
     book(parts, intent, input, input.value, words);

@@ -13,7 +13,9 @@ import type {
   Notice,
   QuoteOutcome,
 } from '../machines/cash-in.ts';
+import { hasOpenAct, tellOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
+import { readySigner } from '../signer-ready.ts';
 import { giveBack } from './note.ts';
 import { capFor, closedBy, FRESH_MS, termsNow, transactionOf } from './terms.ts';
 
@@ -30,11 +32,8 @@ const ZERO = sats(0);
  * last signature is old, so that nobody puts a note into a machine that cannot ask for the sats.
  */
 export async function quote(parts: Parts): Promise<QuoteOutcome> {
-  const health = parts.signer.health();
-  const stale = health.kind !== 'ok' || parts.clock.monotonic() - health.atMonotonicMs > FRESH_MS;
-  if (stale && (await parts.signer.probe()).kind !== 'ok') {
-    return closed('signerUnreachable', 'This machine cannot reach its signer now.');
-  }
+  const notice = await readySigner(parts, 'cashIn');
+  if (notice) return { kind: 'closed', notice };
   const balance = await parts.walletWatch.balance(FRESH_MS);
   if (balance === undefined) return closed('wallet', 'This machine cannot reach its wallet now.');
   const rate = await parts.rates.fresh(FRESH_MS);
@@ -73,7 +72,13 @@ function openTransaction(parts: Parts, terms: CashInTerms): TransactionId {
     store.secrets.put({ transactionId: id, kind: 'claimCode', value: code });
     store.journal.append(
       'cashIn.opened',
-      { reference, rateMinorPerBtc: terms.rate, capSats: terms.capSats },
+      {
+        reference,
+        rateMinorPerBtc: terms.rate,
+        rateSource: terms.rateSource,
+        feeFraction: terms.feeFraction,
+        capSats: terms.capSats,
+      },
       id,
     );
   });
@@ -175,6 +180,9 @@ export async function conclude(
 ): Promise<void> {
   const { store, clock } = parts;
   const { transactionId, end } = input;
+  parts.signatures.release();
+  // A note whose end is not on disk: the device is asked first, and the recovery goes on.
+  if (hasOpenAct(parts, transactionId)) return tellOpenAct(parts, 'cashIn');
   const transaction = transactionOf(parts, transactionId);
   if (transaction.endedAtUnixMs !== undefined) return;
   const empty = transaction.principalSats === 0 && end !== 'needsOperator';

@@ -14,13 +14,12 @@ import type { Transaction } from '#state/transactions.ts';
 import type { CashInTerms, CashInTotal } from '../machines/cash-in.ts';
 import type { Parts, Rate } from '../parts.ts';
 import { type EffectiveCap, effectiveCap } from './effective-cap.ts';
+import { exposureLeft } from './exposure.ts';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 /** A balance and a rate older than this are asked for again (design 6.2). */
 export const FRESH_MS = 60_000;
 /** How long a cap holds that a refusal taught (design 6.2). */
-const LEARNED_CAP_MS = DAY_MS;
+const LEARNED_CAP_MS = 86_400_000;
 /** Where such a cap is kept. */
 export const LEARNED_CAP = 'learnedCap';
 
@@ -43,16 +42,6 @@ function unclaimedSats(parts: Parts): number {
     .reduce((sum, intent) => sum + (Number(intent.body.netSats) || 0), 0);
 }
 
-function budgetLeft(parts: Parts): number {
-  const { transactions } = parts.store;
-  const { exposurePerHourSats, exposurePerDaySats } = parts.config.limits;
-  const now = parts.clock.now();
-  return Math.min(
-    exposurePerHourSats - transactions.principalSince('cashIn', now - HOUR_MS),
-    exposurePerDaySats - transactions.principalSince('cashIn', now - DAY_MS),
-  );
-}
-
 function learnedCap(parts: Parts): number | undefined {
   const fact = parts.store.facts.get(LEARNED_CAP);
   if (!fact || parts.clock.now() - fact.atUnixMs > LEARNED_CAP_MS) return undefined;
@@ -67,14 +56,15 @@ export function learnCap(parts: Parts, capSats: Sats): void {
   });
 }
 
-/** The cap for a session that has already taken `already`, which the budgets count as used. */
+/** The cap for a session that has already taken `already`, beside what the budgets still allow. */
 export function capFor(parts: Parts, balanceSats: number, already: Sats): EffectiveCap {
   return effectiveCap({
     configured: parts.config.limits.max_cash_in_sats,
     operator: parts.operatorCap(),
     learned: learnedCap(parts),
+    noEscrow: parts.acceptor.capabilities.escrow ? undefined : parts.config.limits.noEscrowSats,
     spendable: balanceSats - unclaimedSats(parts) - parts.config.limits.walletReserveSats,
-    budget: budgetLeft(parts) + already,
+    budget: exposureLeft(parts) + already,
   });
 }
 
@@ -109,6 +99,7 @@ export function termsNow(
   if (!fees) return undefined;
   return {
     rate: rate.minorPerBtc,
+    rateSource: rate.source,
     feeFraction: feeFractionOf(fees.cashIn),
     capSats: cap.binding === 'spendable' || cap.binding === 'budget' ? cap.capSats : cap.agreed,
     accepted: fittingValues(parts.acceptor.values(), rate.minorPerBtc, principal, cap.capSats),

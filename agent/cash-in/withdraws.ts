@@ -3,6 +3,7 @@
  * answered,
  * claimed. Of all links ever made for one deposit only the first that was journaled is ever shown.
  */
+import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import { sleep, timedOut, withDeadline } from '#protocol/base/clock.ts';
 import { RelayError } from '#protocol/base/errors.ts';
@@ -15,6 +16,7 @@ import { SignerError } from '#protocol/signer/signer.ts';
 import type { Intent } from '#state/intents.ts';
 import type { FetchJson } from '../fetch-json.ts';
 import type { IssueOutcome, Notice } from '../machines/cash-in.ts';
+import { hasOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
 import { askLink, checkLnurl } from './lnurl.ts';
 import { learnCap, transactionOf } from './terms.ts';
@@ -89,6 +91,8 @@ export class Withdraws {
   async issue(transactionId: TransactionId): Promise<IssueOutcome> {
     const { store, clock } = this.#parts;
     if (store.secrets.get(transactionId, 'lnurl')) return { kind: 'issued' };
+    // A deposit has one link: a note that may still be booked waits to be part of it.
+    if (hasOpenAct(this.#parts, transactionId)) return this.#owedAs(undefined);
     const past = store.intents
       .forTransaction(transactionId)
       .filter(({ kind }) => kind === 'withdraw');
@@ -124,12 +128,12 @@ export class Withdraws {
 
   #intend(transactionId: TransactionId): Intent {
     const { store } = this.#parts;
-    const { principalSats, wireSats } = transactionOf(this.#parts, transactionId);
+    const { principalSats, feeSats, wireSats } = transactionOf(this.#parts, transactionId);
     const body: WithdrawBody = { principalSats, netSats: wireSats, state: 'prepared', calls: [] };
     return store.commit(() => {
       store.journal.append(
         'withdraw.intended',
-        { principalSats, netSats: wireSats },
+        { principalSats, feeSats, netSats: wireSats },
         transactionId,
       );
       store.transactions.update(transactionId, { state: 'issuing' });
@@ -238,7 +242,9 @@ export class Withdraws {
 
   /** The intent as it is on disk now. */
   #latest(intent: Intent): Intent {
-    return this.#parts.store.intents.get(intent.id) ?? intent;
+    const now = this.#parts.store.intents.get(intent.id);
+    assert.ok(now, 'an intent stays');
+    return now;
   }
 
   /** Judges one answer; undefined when it settles nothing. */
@@ -256,7 +262,7 @@ export class Withdraws {
     const now = this.#latest(intent);
     // A further event may be refused when an earlier one has its link.
     if (now.state !== 'open' || withdrawBody(now).state === 'answered') return undefined;
-    this.#settleOwed(intent, 'refused', { cause: read.cause, words: read.words });
+    this.#settleOwed(transactionId, intent, 'refused', { cause: read.cause, words: read.words });
     return 'refused';
   }
 
@@ -272,7 +278,7 @@ export class Withdraws {
     }
     const check = checkLnurl(lnurl, config.allowPrivateHosts);
     if (check.kind === 'bad') {
-      this.#settleOwed(intent, 'unreadable', { reason: check.reason, lnurlHash });
+      this.#settleOwed(transactionId, intent, 'unreadable', { reason: check.reason, lnurlHash });
       return 'unreadable';
     }
     store.commit(() => {
@@ -290,14 +296,18 @@ export class Withdraws {
   }
 
   /** Ends a withdraw without a link: what was promised is owed from the same commit on. */
-  #settleOwed(intent: Intent, outcome: string, evidence: Readonly<Record<string, string>>): void {
+  #settleOwed(
+    transactionId: TransactionId,
+    intent: Intent,
+    outcome: string,
+    evidence: Readonly<Record<string, string>>,
+  ): void {
     const { store, log } = this.#parts;
-    const { transactionId } = intent;
     log.warn({ transactionId, outcome }, 'withdraw settled');
     store.commit(() => {
       store.intents.settle(intent.id, outcome, evidence);
       store.journal.append(`withdraw.${outcome}`, evidence, transactionId);
-      if (transactionId) this.#writeOwed(transactionId, 'withdrawRefused', evidence);
+      this.#writeOwed(transactionId, 'withdrawRefused', evidence);
     });
     this.#parts.changed();
   }

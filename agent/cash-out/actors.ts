@@ -10,14 +10,11 @@ import type {
 import { effect } from '../machines/effect.ts';
 import type { Parts } from '../parts.ts';
 import { conclude } from './conclude.ts';
-import { dispenseBatch } from './dispense-batch.ts';
+import { dispenseBatch, TAKE_MS } from './dispense-batch.ts';
 import { invoice } from './invoice.ts';
 import type { Payments } from './payments.ts';
 import { redeem } from './redeem.ts';
 import { reserve } from './sale.ts';
-
-/** How long notes may lie in the slot before the machine says so. */
-const TAKE_MS = 60_000;
 
 /** Everything that `cashOutMachine.provide` wants. */
 export function cashOutActors(parts: Parts, payments: Payments) {

@@ -2,6 +2,7 @@
  * A claim while it is redeemed: an intent on disk from the moment it is taken until what came of it
  * is proven (design 7.7).
  */
+import assert from 'node:assert';
 import { z } from 'zod';
 import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
@@ -9,11 +10,14 @@ import type { Intent } from '#state/intents.ts';
 import type { Parts } from '../parts.ts';
 import { MACHINE, oweCash, saleOf } from './sale.ts';
 
-const WHY = {
-  open: 'nothing left for it',
+/** What became of a claim (design 7.7); `open`: no command left for it, it is as it was. */
+type ClaimEnd = 'open' | 'redeemed' | 'reduced' | 'unknown';
+
+const WHY: Readonly<Record<Exclude<ClaimEnd, 'open'>, string>> = {
   redeemed: 'handed out',
-  settled: 'redeemed in part or in doubt: what is left is an obligation of its own',
-} as const;
+  reduced: 'handed out in part: what is left is an obligation of its own',
+  unknown: 'nobody knows how much of it was handed out: the doubt is an obligation of its own',
+};
 
 const bodySchema = z.object({
   obligationId: z.string().transform((id) => id as ObligationId),
@@ -65,6 +69,12 @@ export function claimOf({ store }: Parts, transactionId: TransactionId): Intent 
     .find(({ kind, state }) => kind === 'claim' && state === 'open');
 }
 
+/** The sale of which something is redeemed. */
+export function transactionOfClaim({ transactionId }: Intent): TransactionId {
+  assert.ok(transactionId !== undefined, 'a claim is of a transaction');
+  return transactionId;
+}
+
 /**
  * Says what became of a claim, by the commands that left for it alone: none left, and it is open
  * again; all of it proven handed out, and it is redeemed; else it is over, and what is left, or in
@@ -72,8 +82,9 @@ export function claimOf({ store }: Parts, transactionId: TransactionId): Intent 
  * every
  * command is settled.
  */
-export function settleClaim(parts: Parts, claim: Intent, transactionId: TransactionId): void {
+export function settleClaim(parts: Parts, claim: Intent): void {
   const { store } = parts;
+  const transactionId = transactionOfClaim(claim);
   const { obligationId, amountMinor, firstOrdinal, obligationsBefore } = bodySchema.parse(
     claim.body,
   );
@@ -86,15 +97,22 @@ export function settleClaim(parts: Parts, claim: Intent, transactionId: Transact
     .reduce((sum, one) => sum + (one.amountMinor ?? 0), 0);
   const rest = minorUnits(Math.max(0, amountMinor - handedOut - owed));
   const isUntouched = sent.length === 0 && owed === 0;
-  const isDone = !doubtful && owed + rest === 0;
-  const state = isUntouched ? 'open' : isDone ? 'redeemed' : 'settled';
+  const end = isUntouched ? 'open' : endOf(doubtful, owed + rest);
   if (!isUntouched && rest > 0) {
     const kind = doubtful ? 'dispenseUnknown' : 'remainder';
     oweCash(parts, saleOf(parts, transactionId), kind, rest, 'the session broke off');
   }
-  if (isUntouched) store.obligations.setState(obligationId, 'redeeming', 'open');
-  else store.obligations.setState(obligationId, 'redeeming', state, MACHINE, WHY[state]);
-  const evidence = { obligationId, handedOutMinor: handedOut, state };
-  store.intents.settle(claim.id, state, evidence);
+  if (end === 'open') store.obligations.setState(obligationId, 'redeeming', 'open');
+  else {
+    const state = end === 'redeemed' ? 'redeemed' : 'settled';
+    store.obligations.setState(obligationId, 'redeeming', state, MACHINE, WHY[end]);
+  }
+  const evidence = { obligationId, handedOutMinor: handedOut, end };
+  store.intents.settle(claim.id, end, evidence);
   store.journal.append('claim.settled', evidence, transactionId);
+}
+
+function endOf(doubtful: boolean, leftMinor: number): Exclude<ClaimEnd, 'open'> {
+  if (doubtful) return 'unknown';
+  return leftMinor === 0 ? 'redeemed' : 'reduced';
 }

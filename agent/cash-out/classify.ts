@@ -32,6 +32,8 @@ export interface DispenseEvidence {
   readonly last: LastResult | undefined;
   /** Its number now, where it counts its commands. */
   readonly sequenceNumber: number | undefined;
+  /** Its exit shows notes until they are taken: those that it has counted lie there. */
+  readonly sensesExit?: boolean;
 }
 
 const unknown = (evidence: string): Judgement => ({
@@ -52,7 +54,7 @@ function impossible(asked: readonly UnitCount[], units: readonly UnitResult[]): 
 }
 
 function judgeCounts(
-  { asked, status }: DispenseEvidence,
+  { asked, status, sensesExit = false }: DispenseEvidence,
   answer: Pick<Extract<DispenseOutcome, { kind: 'answered' }>, 'units' | 'error' | 'evidence'>,
 ): Judgement {
   const { units, error, evidence } = answer;
@@ -60,7 +62,8 @@ function judgeCounts(
   const wanted = asked.reduce((sum, { count }) => sum + count, 0);
   const presented = units.reduce((sum, unit) => sum + unit.presented, 0);
   if (presented === wanted && !error) return { class: 'exact', units, trusted: true, evidence };
-  const clear = status.path === 'clear' && status.exit === 'clear';
+  const lyingThere = sensesExit && presented > 0 && status.exit === 'notes';
+  const clear = status.path === 'clear' && (status.exit === 'clear' || lyingThere);
   // Short and no error is a command that was interrupted: its counts may lag behind the notes.
   const proven = clear && error?.countsTrusted === true;
   if (!proven) return { ...unknown(evidence), units };

@@ -19,10 +19,14 @@ import { bayAccount } from '#state/note-ledger.ts';
 import { formatMoney } from '../format.ts';
 import type { BatchOutcome, Plan } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
+import { tellQuarantine } from '../quarantine.ts';
 import { availableBays } from './available.ts';
 import { classify, type Judgement } from './classify.ts';
 import { denominate, splitBatches } from './denominate.ts';
 import { oweCash, saleOf } from './sale.ts';
+
+/** How long notes may lie in the slot before the machine goes on without their being taken. */
+export const TAKE_MS = 60_000;
 
 const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
 const bodySchema = z.object({
@@ -36,6 +40,8 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
   const { store, dispenser } = parts;
   const [asked = [], ...rest] = plan.batches;
   const { transactionId, ordinal } = plan;
+  // What the command before has handed out lies at the exit, where that is seen, until it is taken.
+  if (ordinal > 1 && dispenser.capabilities.sensesExit) await dispenser.waitTaken(TAKE_MS);
   const baseline = await readBaseline(parts);
   if (baseline === undefined) {
     // Nothing was sent, so all of it is proven missing.
@@ -69,6 +75,7 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
     settle(parts, intent, transactionId, asked, judgement);
     return next(parts, plan, asked, rest, judgement);
   });
+  tellQuarantine(parts);
   parts.changed();
   return done;
 }
@@ -105,7 +112,8 @@ async function judge(
       parts.log.warn({ err }, 'the dispenser cannot say what its last command did');
     }
   }
-  return classify({ asked, outcome, status, baseline, last, sequenceNumber });
+  const { sensesExit } = dispenser.capabilities;
+  return classify({ asked, outcome, status, baseline, last, sequenceNumber, sensesExit });
 }
 
 /**
@@ -125,10 +133,7 @@ function settle(
     bookOut(parts, transactionId, bay, 'customer', presented);
     bookOut(parts, transactionId, bay, 'reject', rejected);
   }
-  for (const bay of doubtfulBays(asked, judgement)) {
-    const unit = store.cashUnits.get(bay);
-    if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
-  }
+  for (const bay of doubtfulBays(asked, judgement)) doubtBay(parts, bay);
   const { class: outcome, evidence } = judgement;
   store.intents.settle(intent.id, outcome, { units, presentedMinor, evidence });
   store.journal.append(
@@ -136,6 +141,12 @@ function settle(
     { ordinal: intent.ordinal ?? 0, class: outcome, units, presentedMinor, evidence },
     transactionId,
   );
+}
+
+/** Nobody counts on a bay until it was looked at; inside a commit. */
+export function doubtBay({ store }: Parts, bay: UnitCount['position']): void {
+  const unit = store.cashUnits.get(bay);
+  if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
 }
 
 /** The notes that are said to have reached the customer. */
@@ -156,14 +167,13 @@ function doubtfulBays(
 ): readonly UnitCount['position'][] {
   if (!judgement.trusted) return asked.map(({ position: bay }) => bay);
   if (judgement.units.length === 0) return [];
-  const short = asked.filter(({ position: bay, count }) => {
-    const said = judgement.units.find((unit) => unit.position === bay);
-    return (said?.presented ?? 0) < count;
-  });
-  return short
+  const said = (bay: UnitCount['position']) =>
+    judgement.units.find((unit) => unit.position === bay) ?? { presented: 0, rejected: 0 };
+  return asked
+    .filter(({ position: bay, count }) => said(bay).presented < count)
     .filter(({ position: bay }, at) => {
-      const said = judgement.units.find((unit) => unit.position === bay);
-      return at === 0 || (said?.presented ?? 0) + (said?.rejected ?? 0) > 0;
+      const { presented, rejected } = said(bay);
+      return at === 0 || presented + rejected > 0;
     })
     .map(({ position: bay }) => bay);
 }
@@ -213,10 +223,10 @@ function next(
 ): BatchOutcome {
   const units = presentedOf(judgement);
   if (judgement.class === 'exact') return { kind: 'exact', units };
-  const missing = minorUnits(
-    Math.max(0, minorOf(parts, asked) + minorOf(parts, rest.flat()) - minorOf(parts, units)),
-  );
-  if (judgement.class === 'unknown') return unknown(parts, plan, units, missing, judgement);
+  const left = minorOf(parts, asked) + minorOf(parts, rest.flat());
+  // Counts that may be wrong prove no note: all of it is in doubt.
+  if (judgement.class === 'unknown') return unknown(parts, plan, units, left, judgement);
+  const missing = minorUnits(left - minorOf(parts, units));
   const again = denominate(missing, availableBays(parts), parts.config.limits.cashOutNotesMax);
   if (again && judgement.units.length > 0) {
     const batches = splitBatches(again, parts.dispenser.capabilities.batchMax);
@@ -275,11 +285,10 @@ export async function recoverDispense(parts: Parts, intent: Intent): Promise<voi
       sequenceNumber: sequenceNumber ?? undefined,
     },
   );
-  const missing = Math.max(0, minorOf(parts, asked) - minorOf(parts, presentedOf(judgement)));
   parts.store.commit(() => {
     settle(parts, intent, transactionId, asked, judgement);
     if (judgement.class === 'unknown') {
-      owe(parts, transactionId, 'dispenseUnknown', missing, judgement.evidence);
+      owe(parts, transactionId, 'dispenseUnknown', minorOf(parts, asked), judgement.evidence);
     }
   });
   parts.changed();

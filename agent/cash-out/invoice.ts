@@ -2,7 +2,8 @@
  * The invoice of a cash-out: asked for once, shown only when it is exactly right (design 7.2,
  * 7.3).
  */
-import { denominationOfMinor, minorDigits } from '#protocol/base/money.ts';
+import type { Position } from '#protocol/base/ids.ts';
+import { type MinorUnits, minorDigits } from '#protocol/base/money.ts';
 import { type BillsOfBay, cashOutExtra } from '#protocol/rpc/dialect.ts';
 import { SignerError } from '#protocol/signer/signer.ts';
 import type { InvoiceOutcome, WithTransaction } from '../machines/cash-out.ts';
@@ -12,27 +13,27 @@ import { checkInvoice } from './check-invoice.ts';
 import { INVOICE_MS, saleOf } from './sale.ts';
 
 /** What the operator's settlement needs to know of the notes. */
-function billsOf(parts: Parts, input: WithTransaction) {
+function billsOf(parts: Parts, { transactionId }: WithTransaction) {
   const { store, config } = parts;
-  const bays = new Map(availableBays(parts).map((bay) => [bay.position, bay]));
-  const entry = (
-    position: typeof bays extends Map<infer P, unknown> ? P : never,
-    count: number,
-  ) => {
-    const value = bays.get(position)?.value ?? store.cashUnits.get(position)?.value;
-    const denomination = value === undefined ? 0 : denominationOfMinor(value, config.currency);
-    return { position, denomination: denomination ?? 0, count } satisfies BillsOfBay;
-  };
-  const reservation = store.intents
-    .forTransaction(input.transactionId)
-    .find(({ kind }) => kind === 'reservation');
-  const units = reservation ? readReservation(reservation).units : [];
+  const units = store.intents
+    .forTransaction(transactionId)
+    .filter(({ kind }) => kind === 'reservation')
+    .flatMap((reservation) => readReservation(reservation).units);
   const held = new Map(units.map(({ position, count }) => [position, count]));
+  const heldOf = (position: Position): number => held.get(position) ?? 0;
+  const entry = (position: Position, value: MinorUnits, count: number): BillsOfBay => ({
+    position,
+    denomination: value / 10 ** minorDigits(config.currency),
+    count,
+  });
   return {
-    bills: units.map(({ position, count }) => entry(position, count)),
+    bills: store.cashUnits
+      .list()
+      .filter(({ position }) => held.has(position))
+      .map(({ position, value }) => entry(position, value, heldOf(position))),
     // The reservation is already held back from what is available.
-    cassettes: [...bays.values()].map(({ position, count }) =>
-      entry(position, count + (held.get(position) ?? 0)),
+    cassettes: availableBays(parts).map(({ position, value, count }) =>
+      entry(position, value, count + heldOf(position)),
     ),
   };
 }

@@ -15,13 +15,17 @@ import type { Parts } from '../parts.ts';
 import { INVOICE_MS, releaseReservation, saleOf } from './sale.ts';
 
 /** Pauses between two questions: 2, 3, 5, then every 10 s (design 7.4). */
-const PAUSES_MS = [2_000, 3_000, 5_000, 10_000];
+const FIRST_PAUSES_MS = [2_000, 3_000, 5_000];
+const PAUSE_MS = 10_000;
 /** A payment may settle a little after the invoice's end. */
 const GRACE_MS = 20_000;
 /** Pace and end of asking after an invoice that nobody waits for. */
 const LATE_PAUSE_MS = 30_000;
 const LATE_MS = 600_000;
-/** Pace after that end, while the wallet has never said whether it was paid. */
+/**
+ * Pace after that end, while the wallet has not said whether it was paid: six questions an hour for
+ * each of at most three invoices, until it says so, also over restarts.
+ */
 const UNHEARD_PAUSE_MS = 600_000;
 
 const HELD: PaymentOutcome = {
@@ -101,7 +105,7 @@ export class Payments {
     const ends = AbortSignal.any([signal, this.#closed.signal]);
     try {
       for (let poll = 0; ; poll++) {
-        await sleep(clock, PAUSES_MS.at(Math.min(poll, PAUSES_MS.length - 1)) ?? 0, ends);
+        await sleep(clock, FIRST_PAUSES_MS.at(poll) ?? PAUSE_MS, ends);
         // Cancelled while the question is on its way: nobody hands out what is paid then.
         const outcome = await this.#ask(transactionId, () => signal.aborted);
         if (typeof outcome === 'object') return outcome;
@@ -132,23 +136,34 @@ export class Payments {
     if (!isOpen || this.#followed.has(transactionId) || this.#closed.signal.aborted) return;
     this.#followed.add(transactionId);
     this.#followOn(transactionId)
-      .catch((err: unknown) => {
-        if (this.#closed.signal.aborted) return;
-        this.#parts.log.error({ err, transactionId }, 'late payment not followed');
-      })
+      // Only the end of the program breaks the pause between two questions.
+      .catch((err: unknown) => this.#parts.log.debug({ err }, 'late payment followed later'))
       .finally(() => this.#followed.delete(transactionId));
   }
 
   async #followOn(transactionId: TransactionId): Promise<void> {
     const { clock } = this.#parts;
-    const isOver = () => clock.now() > this.#endOf(transactionId) + LATE_MS;
     for (let pauseMs = LATE_PAUSE_MS; ; ) {
       await sleep(clock, pauseMs, this.#closed.signal);
+      const isOver = clock.now() > this.#endOf(transactionId) + LATE_MS;
+      if (await this.#isClosed(transactionId, isOver)) return;
+      pauseMs = isOver ? UNHEARD_PAUSE_MS : LATE_PAUSE_MS;
+    }
+  }
+
+  /**
+   * Asks once behind the screen. Silence is no answer: after its end an invoice is closed only by a
+   * word that it is not paid. A fault, of the disk or of too many open calls, does not end the
+   * asking.
+   */
+  async #isClosed(transactionId: TransactionId, isOver: boolean): Promise<boolean> {
+    try {
       const outcome = await this.#ask(transactionId, () => true);
-      if (typeof outcome === 'object') return;
-      // Silence is no answer: an invoice ends only on a word that it is not paid.
-      if (outcome === 'unpaid' && isOver()) return this.#lapse(transactionId);
-      pauseMs = isOver() ? UNHEARD_PAUSE_MS : LATE_PAUSE_MS;
+      if (outcome === 'unpaid' && isOver) this.#lapse(transactionId);
+      return typeof outcome === 'object' || (outcome === 'unpaid' && isOver);
+    } catch (err) {
+      this.#parts.log.error({ err, transactionId }, 'late payment not asked for');
+      return false;
     }
   }
 
@@ -232,9 +247,10 @@ export class Payments {
       store.obligations.insert({
         transactionId,
         reference: sale.reference,
-        kind: 'latePayment',
         // A late payment is good for the cash; a doubtful one is the operator's to judge.
-        state: why === undefined ? 'open' : 'unknown',
+        ...(why === undefined
+          ? { kind: 'latePayment', state: 'open' }
+          : { kind: 'doubtfulPayment', state: 'unknown' }),
         amountMinor: sale.fiatMinor,
         amountSats: sale.wireSats,
         currency: config.currency,

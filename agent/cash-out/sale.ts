@@ -1,4 +1,5 @@
 /** The opening of a cash-out: reservation, claim code, and what of it is owed later. */
+import { z } from 'zod';
 import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
 import {
   feeSats,
@@ -12,6 +13,7 @@ import { FRESH_MS } from '../cash-in/terms.ts';
 import { hashClaimCode, newClaimCode } from '../claim-code.ts';
 import type { ReserveOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
+import { readySigner } from '../signer-ready.ts';
 import { availableBays } from './available.ts';
 import { denominate, splitBatches } from './denominate.ts';
 
@@ -19,6 +21,8 @@ import { denominate, splitBatches } from './denominate.ts';
 export const INVOICE_MS = 180_000;
 /** Unpaid sales whose notes may be held back at a time (design 7.1). */
 const ABANDONED_MAX = 3;
+
+const saidSchema = z.object({ presentedMinor: z.int().default(0) });
 
 /** Who closes an obligation by evidence, where no person does. */
 export const MACHINE = 'machine';
@@ -42,6 +46,8 @@ export async function reserve(
   });
   const fees = parts.fees();
   if (!fees) return refused('awaitingFees', 'The operator has not set the fees yet.');
+  const notice = await readySigner(parts, 'cashOut');
+  if (notice) return { kind: 'refused', notice };
   const rate = await parts.rates.fresh(FRESH_MS);
   if (!rate) return refused('noRate', 'There is no reliable bitcoin price now.');
   if (store.intents.listOpen('payment').length >= ABANDONED_MAX) {
@@ -83,6 +89,7 @@ export async function reserve(
       fees: { ...fees.cashOut },
       wireSats: wireOfCashOut(principal, fee),
       rateMinorPerBtc: rate.minorPerBtc,
+      rateSource: rate.source,
     };
     store.journal.append(
       'cashOut.reserved',
@@ -116,13 +123,30 @@ export function missingOf(parts: Parts, sale: Transaction): MinorUnits {
     .movements({ transactionId: sale.id })
     .filter(({ to }) => to === 'customer')
     .reduce((sum, { value, count }) => sum + value * count, 0);
+  // What a command in doubt has said is in the books, and is in doubt all the same.
+  const doubted = store.intents
+    .forTransaction(sale.id)
+    .filter(({ kind, outcome }) => kind === 'dispense' && outcome === 'unknown')
+    .reduce((sum, { evidence }) => sum + saidSchema.parse(evidence).presentedMinor, 0);
   // One doubtful command says nothing of those that never left: the sums are compared. What was
   // redeemed is among the notes handed out, what the machine replaced among what replaced it.
   const owed = store.obligations
     .forTransaction(sale.id)
     .filter(({ state, settledBy }) => state !== 'redeemed' && settledBy !== MACHINE)
     .reduce((sum, { amountMinor = 0 }) => sum + amountMinor, 0);
-  return minorUnits(Math.max(0, sale.fiatMinor - handedOut - owed));
+  return minorUnits(Math.max(0, sale.fiatMinor - (handedOut - doubted) - owed));
+}
+
+/** Whether anything of a transaction is owed or not known. */
+export function isOwed({ store }: Parts, id: TransactionId): boolean {
+  return store.obligations
+    .forTransaction(id)
+    .some(({ state }) => state !== 'settled' && state !== 'redeemed');
+}
+
+/** Lets go of a code under which nothing is owed any more; to be called inside a commit. */
+export function forgetCodeUnlessOwed(parts: Parts, id: TransactionId): void {
+  if (!isOwed(parts, id)) parts.store.secrets.erase(id, 'claimCode');
 }
 
 /** Writes down that cash is owed; to be called inside a commit. */

@@ -20,6 +20,8 @@ export interface Question<Value> {
   readonly socketPath: string;
   readonly path: string;
   readonly schema: z.ZodType<Value>;
+  /** Sent as JSON by POST; without it the question is a GET. */
+  readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -66,11 +68,15 @@ function refusal(status: number, body: unknown): CommandError {
 function fetchText<Value>(
   question: Question<Value>,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const { socketPath, path, signal } = question;
+  const { socketPath, path, body, signal } = question;
+  const isPost = body !== undefined;
+  const method = isPost ? 'POST' : 'GET';
+  const headers = isPost ? { 'content-type': 'application/json' } : {};
+  const options = { socketPath, path, method, headers, signal, timeout: SILENCE_MS };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>
       reject(signal?.aborted ? error : unreachable(socketPath, error));
-    const sent = request({ socketPath, path, signal, timeout: SILENCE_MS }, (response) => {
+    const sent = request(options, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
@@ -85,7 +91,7 @@ function fetchText<Value>(
     });
     sent.on('timeout', () => sent.destroy(new Error(`silent for ${SILENCE_MS / 1_000} s`)));
     sent.on('error', fail);
-    sent.end();
+    sent.end(isPost ? JSON.stringify(body) : undefined);
   });
 }
 

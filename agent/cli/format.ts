@@ -161,6 +161,9 @@ export function formatDocuments(documents: readonly DocumentView[], nowUnixMs: n
         ...(one.eventId === null ? [] : [row('  event', [one.eventId])]),
         ...(one.refused === null ? [] : [row('  refused', [one.refused])]),
         ...(one.pending ? [row('  pending', ['waits to be published'])] : []),
+        ...one.relays.map(({ url, outcome, reason }) =>
+          row('  relay', [plain(`${url}: ${outcome}. ${reason}`)]),
+        ),
       ].join('\n'),
     )
     .join('\n');

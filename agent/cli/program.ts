@@ -8,11 +8,13 @@ import {
   documentView,
   type JournalEntryView,
   journalEntryView,
+  type ObligationView,
   obligationView,
+  settleResult,
   statusView,
 } from '../api/schemas.ts';
 import { ask, DEFAULT_SOCKET } from './client.ts';
-import { type ExitCode, exitCode, exitOf, wordsOf } from './exit.ts';
+import { CommandError, type ExitCode, exitCode, exitOf, wordsOf } from './exit.ts';
 import { formatDocuments, formatEntry, formatObligations, formatStatus } from './format.ts';
 
 /** How often `journal --follow` asks, ms: soon for a person, nothing for the agent. */
@@ -30,6 +32,11 @@ interface JournalOptions extends Common {
   readonly transaction?: string;
   readonly kind?: string;
   readonly limit?: number;
+}
+
+interface SettleOptions extends Common {
+  readonly by: string;
+  readonly reason: string;
 }
 
 interface PairOptions {
@@ -101,6 +108,7 @@ function createProgram(terminal: Terminal, end: (code: ExitCode) => void): Comma
       '75 try again, 77 not permitted, 78 configuration.',
   );
   addReadingVerbs(program, terminal, end);
+  addSettle(program, terminal);
   addJournal(program, terminal);
   addPair(program, terminal);
   return program;
@@ -218,6 +226,38 @@ async function follow(terminal: Terminal, options: JournalOptions): Promise<void
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   }
+}
+
+function addSettle(program: Command, terminal: Terminal): void {
+  program
+    .command('settle')
+    .description('says that something owed or not known was settled by hand; its code is void')
+    .argument('<obligation>', 'its reference, or its id where a reference has several')
+    .requiredOption('--by <name>', 'who settled it')
+    .requiredOption('--reason <words>', 'what was found, or paid, and how')
+    .addOption(jsonOption())
+    .addOption(socketOption())
+    .action(async (name: string, options: SettleOptions) => {
+      const open = await read(options, 'obligations', z.array(obligationView));
+      const { by, reason } = options;
+      const result = await ask({
+        socketPath: options.socket,
+        path: '/v1/settlements',
+        schema: settleResult,
+        body: { obligation: idOf(open, name), by, reason },
+      });
+      print(terminal, options, result, () => 'Settled. Its claim code is void.');
+    });
+}
+
+/** The open obligation that a person names. @throws CommandError for none, and for several. */
+function idOf(open: readonly ObligationView[], name: string): string {
+  const found = open.filter(({ id, reference }) => id === name || reference === name.toUpperCase());
+  const [one, ...others] = found;
+  if (!one) throw new CommandError(exitCode.usage, `Nothing is open under ${name}.`);
+  if (others.length === 0) return one.id;
+  const several = found.map(({ id, kind }) => `${id} (${kind})`).join('\n  ');
+  throw new CommandError(exitCode.usage, `${name} has several; name one by its id:\n  ${several}`);
 }
 
 function addPair(program: Command, terminal: Terminal): void {

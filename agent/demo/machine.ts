@@ -5,9 +5,10 @@ import { z } from 'zod';
 import type { Port } from '#hal/port.ts';
 import { SystemPort } from '#hal/serial-port.ts';
 import { Cable } from '#hal/simulator/cable.ts';
-import type { SimulatedDevice } from '#hal/simulator/device.ts';
+import { type SimulatedDevice, SimulatorError } from '#hal/simulator/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import { makeSimulatedDevice } from '#hal/simulator/models.ts';
+import type { SimulatedCassette } from '#hal/simulator/protocol.ts';
 import { openPty } from '#hal/simulator/pty.ts';
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
@@ -27,7 +28,12 @@ export interface DemoContext {
 
 /** Which devices the demo has, by protocol or model. */
 export interface DemoDevices {
-  readonly validator: { readonly protocol: string; readonly model: string | undefined };
+  readonly validator: {
+    readonly protocol: string;
+    readonly model: string | undefined;
+    /** For one that cannot be asked for the values of its channels. */
+    readonly channels?: readonly number[];
+  };
   readonly dispenser: { readonly protocol: string; readonly model: string | undefined };
 }
 
@@ -47,6 +53,26 @@ const contentsSchema = z.record(
   z.string(),
   z.object({ denomination: z.int(), count: z.int().nonnegative() }),
 );
+
+type Cassettes = Readonly<Record<string, SimulatedCassette>>;
+
+/** As many of these cassettes, from the top, as the dispenser has bays for. */
+function fitting(
+  cassettes: Cassettes,
+  { protocol, model }: DemoDevices['dispenser'],
+  clock: Clock,
+): Cassettes {
+  for (let bays = Object.keys(cassettes).length; bays > 0; bays--) {
+    const some = Object.fromEntries(Object.entries(cassettes).slice(0, bays));
+    try {
+      makeSimulatedDevice(protocol, model, clock, { currency: CURRENCY, cassettes: some }).stop();
+      return some;
+    } catch (error) {
+      if (!(error instanceof SimulatorError) || error.code !== 'notFound') throw error;
+    }
+  }
+  return {};
+}
 
 /** Where the cassettes' contents are kept between two runs. */
 const contentsFile = (folder: string): string => join(folder, 'cassettes.json');
@@ -75,7 +101,7 @@ export async function openHardware(
   const cassettes = existsSync(kept)
     ? contentsSchema.parse(JSON.parse(readFileSync(kept, 'utf8')))
     : CASSETTES;
-  const contents = { currency: CURRENCY, cassettes };
+  const contents = { currency: CURRENCY, cassettes: fitting(cassettes, devices.dispenser, clock) };
   const make = ({ protocol, model }: DemoDevices['validator']) =>
     makeSimulatedDevice(protocol, model, clock, contents);
   const validator = make(devices.validator);
@@ -132,12 +158,16 @@ async function connectPty(device: SimulatedDevice, clock: Clock): Promise<Connec
 }
 
 /** The world with its operator's documents published, and its wallet funded when it is new. */
-export async function openWorld(context: DemoContext, folder: string): Promise<World> {
+export async function openWorld(
+  context: DemoContext,
+  folder: string,
+  { dispenser }: Pick<DemoDevices, 'dispenser'>,
+): Promise<World> {
   const world = await startWorld({ ...context, folder: join(folder, 'world') });
   if (!world.isNew) return world;
   world.keeper.fund(WALLET_SATS);
   await world.keeper.publishFees();
-  await world.keeper.publishCassettes(CASSETTES);
+  await world.keeper.publishCassettes(fitting(CASSETTES, dispenser, context.clock));
   return world;
 }
 
@@ -174,7 +204,10 @@ export function demoConfig(
     currency: CURRENCY,
     model: 'bitSpire demo',
     support: { contact: 'Demo operator, +1 555 0100' },
-    validator: device('validator'),
+    validator: {
+      ...device('validator'),
+      ...(devices.validator.channels ? { channels: devices.validator.channels } : {}),
+    },
     dispenser: device('dispenser'),
     network: 'regtest',
     limits: { max_cash_in_sats: 2_000_000 },

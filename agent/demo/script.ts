@@ -64,7 +64,7 @@ export async function runScript(
   const folder = mkdtempSync(join(tmpdir(), 'spire-script-'));
   const stops: (() => Promise<void> | void)[] = [];
   try {
-    const world = await openWorld(context, folder);
+    const world = await openWorld(context, folder, options.devices);
     stops.push(() => world.stop());
     const hardware = await openHardware(context, folder, options.devices, options.behindPtys);
     stops.push(() => hardware.stop());
@@ -227,10 +227,13 @@ class Script {
     say(`invoice over ${invoiced.wireSats} sats on the screen`);
     const paid = this.#world.keeper.pay(invoiced.bolt11 ?? '');
     if (!paid.ok) throw new AtmError('refused', `the invoice was not paid: ${paid.reason}`);
-    const ended = await this.#cashOutUntil('the cash is out', (view) =>
-      view.outcome === null ? undefined : view,
+    await this.#cashOutUntil('the cash is out', (view) =>
+      view.phase === 'presenting' || view.outcome !== null ? view : undefined,
     );
     this.#hardware.dispenser.control({ do: 'take' });
+    const ended = await this.#cashOutUntil('the cash is taken', (view) =>
+      view.outcome === null ? undefined : view,
+    );
     say(`${ended.outcome?.code}: ${JSON.stringify(ended.dispensed)}`);
     await this.#command({ do: 'dismiss', session, step: ended.step });
     const { fiatMinor, principalSats, feeSats, wireSats, dispensed, reference } = ended;

@@ -52,7 +52,7 @@ export async function runTerminal(context: DemoContext, options: TerminalOptions
   const folder = resolve(options.folder);
   if (options.fresh) rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const world = await openWorld(context, folder);
+  const world = await openWorld(context, folder, options.devices);
   const hardware = await openHardware(context, folder, options.devices, true);
   try {
     await pairOnce(context, world, join(folder, 'state'));
@@ -273,6 +273,7 @@ class Terminal {
 const OWED: Readonly<Record<string, string>> = {
   dispenseUnknown: 'not known whether it was handed out',
   remainder: 'proven not handed out; the five words are good for it',
+  doubtfulPayment: 'paid, but the payment does not prove itself; the operator has to judge it',
   latePayment: 'paid when nobody waited; the five words are good for it',
   noteUnknown: 'not known where the note went',
 };

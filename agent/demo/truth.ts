@@ -93,10 +93,11 @@ function walletDifferences(store: Store, world: Pick<World, 'keeper'>): readonly
     if (transaction.kind !== 'cashOut' || transaction.paymentHash === undefined) continue;
     const owed = store.obligations.forTransaction(transaction.id).length > 0;
     const got = paid.has(transaction.paymentHash);
-    if (got && transaction.outcome !== 'dispensed' && !owed) {
+    const isHandedOut = ['dispensed', 'presentedNotTaken'].includes(transaction.outcome ?? '');
+    if (got && !isHandedOut && !owed) {
       found.push(`cash-out ${transaction.reference}: paid, not dispensed, and nobody owes it`);
     }
-    if (!got && transaction.outcome === 'dispensed') {
+    if (!got && isHandedOut) {
       found.push(`cash-out ${transaction.reference}: dispensed and never paid`);
     }
   }

@@ -1,8 +1,8 @@
 /** Documents both ways: the operator's come in and are applied, ours go out. */
+import type { CorrectedClock } from '#protocol/corrected-clock.ts';
 import type { FeesDocument } from '#protocol/documents/fees.ts';
 import type { DocumentInbox } from '#protocol/documents/inbox.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
-import type { RpcClient } from '#protocol/rpc/rpc.ts';
 import type { DocumentView } from '../api/schemas.ts';
 import type { Config } from '../config.ts';
 import { IncomingDocuments, type IncomingOptions } from './incoming.ts';
@@ -17,7 +17,7 @@ export interface OperatorDocumentsOptions
   readonly nostr: {
     readonly inbox: Pick<DocumentInbox, 'open'>;
     readonly publisher: OutgoingOptions['publisher'];
-    readonly rpc: Pick<RpcClient, 'clockOffsetMs'>;
+    readonly time: Pick<CorrectedClock, 'offsetMs'>;
   };
   readonly pairing: Pick<Pairing, 'operatorPubkey'>;
 }
@@ -34,7 +34,7 @@ export class OperatorDocuments {
     this.#options = options;
     this.#incoming = new IncomingDocuments({
       ...options,
-      clockOffsetMs: () => nostr.rpc.clockOffsetMs(),
+      clockOffsetMs: () => nostr.time.offsetMs(),
     });
     const { operatorPubkey } = pairing;
     this.#outgoing = new OutgoingDocuments({

@@ -26,6 +26,13 @@ const landedSchema = z.object({
   createdAtSec: z.int(),
 });
 
+const reportSchema = z.object({
+  relays: z.array(z.object({ url: z.string(), outcome: z.string(), reason: z.string() })),
+});
+
+/** What each relay said to the last event of a name. */
+export type RelayReports = z.output<typeof reportSchema>['relays'];
+
 /** What of ours the relays had as the newest when it was last read back. */
 export type Landed = z.output<typeof landedSchema>;
 
@@ -36,6 +43,13 @@ const RETRY_FIRST_MS = 5_000;
 const RETRY_LAST_MS = 300_000;
 
 const factOf = (name: string): string => `landed:${name}`;
+const reportOf = (name: string): string => `relays:${name}`;
+
+/** What each relay said to the last event of a name; none before the first. */
+export function relayReportsOf(store: Store, name: string): RelayReports {
+  const report = reportSchema.safeParse(store.facts.get(reportOf(name))?.value);
+  return report.success ? report.data.relays : [];
+}
 
 /** What was last seen to be the newest of a name, with the time that it was read back. */
 export function landedOf(
@@ -165,7 +179,12 @@ export class OutgoingDocuments {
         log.warn({ document: name, reason: publication.reason }, 'document not published');
         return false;
       }
-      if (this.#isClosed || !publication.landed) return false;
+      if (this.#isClosed) return false;
+      const relays = publication.results.map(({ url, outcome, reason }) => {
+        return { url, outcome, reason };
+      });
+      store.commit(() => store.facts.put(reportOf(name), { relays }, clock.now()));
+      if (!publication.landed) return false;
       const { id: eventId, created_at: createdAtSec } = publication.event;
       store.commit(() => {
         store.outbox.done(name, version);

@@ -6,7 +6,7 @@ import { incomingTypeNames, incomingTypes } from '#protocol/documents/registry.t
 import { BEACON_NAME } from '#protocol/rpc/dialect.ts';
 import type { Store } from '#state/store.ts';
 import { anyJson, type DocumentView } from '../api/schemas.ts';
-import { landedOf } from './outgoing.ts';
+import { landedOf, relayReportsOf } from './outgoing.ts';
 
 const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME];
 
@@ -31,6 +31,7 @@ function incomingView(store: Store, type: (typeof incomingTypeNames)[number]): D
     content: applied ? asJson(applied.content) : null,
     refused: isNewer ? (refused.reason ?? null) : null,
     pending: false,
+    relays: [],
   };
 }
 
@@ -49,6 +50,7 @@ function outgoingView(store: Store, name: string): DocumentView[] {
       content: asJson(text),
       refused: null,
       pending: waiting !== undefined,
+      relays: relayReportsOf(store, name),
     },
   ];
 }

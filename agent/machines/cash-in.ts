@@ -6,7 +6,7 @@
 import { assign, fromCallback, setup } from 'xstate';
 import type { TransactionId } from '#protocol/base/ids.ts';
 import type { MinorPerBtc, MinorUnits, Sats } from '#protocol/base/money.ts';
-import { stub } from './effect.ts';
+import { given, stub } from './effect.ts';
 
 /** What opens the session: a new deposit, or a claim on an old one. */
 export type CashInInput =
@@ -16,6 +16,8 @@ export type CashInInput =
 /** The terms said before the first note, renewed before each further one. */
 export interface CashInTerms {
   readonly rate: MinorPerBtc;
+  /** Whose price it is, for the record. */
+  readonly rateSource: string;
   readonly feeFraction: number;
   /** Most principal that this session may come to; null for no cap. */
   readonly capSats: Sats | null;
@@ -118,6 +120,8 @@ function endOf({ end }: CashInContext, next: CashInEnd): CashInEnd {
   return end === 'needsOperator' ? end : next;
 }
 
+const notesOf = ({ total }: CashInContext): number => total?.notes ?? 0;
+
 function afterQuote(outcome: QuoteOutcome): Partial<CashInContext> {
   if (outcome.kind === 'closed') return { end: 'closed', notice: outcome.notice };
   return { transactionId: outcome.transactionId, terms: outcome.terms, total: EMPTY };
@@ -181,9 +185,9 @@ const machineSetup = setup({
   },
   guards: {
     isClaim: ({ context }) => context.input.kind === 'claim',
-    hasNotes: ({ context }) => (context.total?.notes ?? 0) > 0,
+    hasNotes: ({ context }) => notesOf(context) > 0,
     opened: ({ context }) => context.transactionId !== null,
-    isEmpty: ({ context }) => (context.total?.notes ?? 0) === 0,
+    isEmpty: ({ context }) => notesOf(context) === 0,
     noteWaits: ({ context }) => context.escrowed !== null,
     hasEnd: ({ context }) => context.end !== null,
   },
@@ -209,13 +213,12 @@ const machineSetup = setup({
 });
 
 function transactionOf(context: CashInContext): WithTransaction {
-  if (context.transactionId === null) throw new Error('the session has no transaction yet');
-  return { transactionId: context.transactionId };
+  return { transactionId: given(context.transactionId, 'transaction') };
 }
 
 function noteOf(context: CashInContext): NoteInput {
-  if (context.current === null || context.terms === null) throw new Error('no note in escrow');
-  return { ...transactionOf(context), value: context.current, terms: context.terms };
+  const value = given(context.current, 'note in escrow');
+  return { ...transactionOf(context), value, terms: given(context.terms, 'terms') };
 }
 
 const unforeseen = {
@@ -247,7 +250,7 @@ export const cashInMachine = machineSetup.createMachine({
     notice: null,
     end: null,
   }),
-  output: ({ context }) => ({ end: context.end ?? 'needsOperator' }),
+  output: ({ context }) => ({ end: given(context.end, 'end') }),
   initial: 'opening',
   states: {
     opening: { always: [{ guard: 'isClaim', target: 'issuing' }, { target: 'quoting' }] },
@@ -457,7 +460,7 @@ export const cashInMachine = machineSetup.createMachine({
         src: 'conclude',
         input: ({ context }) => ({
           ...transactionOf(context),
-          end: context.end ?? 'needsOperator',
+          end: given(context.end, 'end'),
         }),
         onDone: { target: 'done' },
         onError: {

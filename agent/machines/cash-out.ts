@@ -8,7 +8,7 @@ import type { UnitCount } from '#hal/cash-dispenser.ts';
 import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import type { Notice } from './cash-in.ts';
-import { outcomeAs, stub } from './effect.ts';
+import { given, outcomeAs, stub } from './effect.ts';
 
 /** What opens the session: a sale, or a claim on cash that is owed. */
 export type CashOutInput =
@@ -105,18 +105,11 @@ export interface EndInput extends WithTransaction {
 }
 
 function transactionOf(context: CashOutContext): WithTransaction {
-  if (context.transactionId === null) throw new Error('the session has no transaction yet');
-  return { transactionId: context.transactionId };
+  return { transactionId: given(context.transactionId, 'transaction') };
 }
 
 function planOf(context: CashOutContext): Plan {
-  if (context.plan === null) throw new Error('the session has no plan yet');
-  return context.plan;
-}
-
-/** What an outcome has to say, if it says anything. */
-function noticeOf(outcome: { readonly kind: string; readonly notice?: Notice }): Notice | null {
-  return outcome.notice ?? null;
+  return given(context.plan, 'plan');
 }
 
 function added(
@@ -169,7 +162,7 @@ export const cashOutMachine = setup({
     redeems: ({ context }) => context.input.kind === 'redeem',
     opened: ({ context }) => context.transactionId !== null,
     handedOut: ({ context }) => Object.keys(context.dispensed).length > 0,
-    moreBatches: ({ context }) => (context.plan?.batches.length ?? 0) > 0,
+    moreBatches: ({ context }) => planOf(context).batches.length > 0,
   },
   actions: {
     say: assign((_, params: { notice: Notice | null }) => ({ notice: params.notice })),
@@ -201,7 +194,7 @@ export const cashOutMachine = setup({
     notice: null,
     end: null,
   }),
-  output: ({ context }) => ({ end: context.end ?? 'needsOperator' }),
+  output: ({ context }) => ({ end: given(context.end, 'end') }),
   initial: 'opening',
   states: {
     opening: { always: [{ guard: 'redeems', target: 'redeeming' }, { target: 'choosing' }] },
@@ -218,7 +211,7 @@ export const cashOutMachine = setup({
     reserving: {
       invoke: {
         src: 'reserve',
-        input: ({ context }) => ({ amount: context.amount ?? (0 as MinorUnits) }),
+        input: ({ context }) => ({ amount: given(context.amount, 'amount') }),
         onDone: [
           {
             guard: ({ event }) => event.output.kind === 'reserved',
@@ -232,7 +225,7 @@ export const cashOutMachine = setup({
             target: 'ending',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
-              notice: noticeOf(event.output),
+              notice: outcomeAs(event.output, 'refused').notice,
             })),
           },
         ],
@@ -258,7 +251,7 @@ export const cashOutMachine = setup({
             target: 'ending',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
-              notice: noticeOf(event.output),
+              notice: outcomeAs(event.output, 'refused').notice,
             })),
           },
         ],
@@ -279,13 +272,13 @@ export const cashOutMachine = setup({
             target: 'ending',
             actions: assign(({ event }) => ({
               end: 'expired' as const,
-              notice: noticeOf(event.output),
+              notice: outcomeAs(event.output, 'expired').notice,
             })),
           },
           {
             target: 'needsOperator',
             actions: assign(({ event }) => ({
-              notice: noticeOf(event.output),
+              notice: outcomeAs(event.output, 'held').notice,
             })),
           },
         ],
@@ -309,7 +302,7 @@ export const cashOutMachine = setup({
             target: 'done',
             actions: assign(({ event }) => ({
               end: 'failed' as const,
-              notice: noticeOf(event.output),
+              notice: outcomeAs(event.output, 'refused').notice,
             })),
           },
         ],
@@ -360,7 +353,7 @@ export const cashOutMachine = setup({
             actions: [
               { type: 'count', params: ({ event }) => ({ units: event.output.units }) },
               assign(({ event }) => ({
-                notice: noticeOf(event.output),
+                notice: outcomeAs(event.output, 'unknown').notice,
               })),
             ],
           },
@@ -388,7 +381,10 @@ export const cashOutMachine = setup({
             target: 'ending',
             actions: [
               { type: 'endUnless', params: { end: 'presentedNotTaken' } },
-              { type: 'say', params: ({ event }) => ({ notice: noticeOf(event.output) }) },
+              {
+                type: 'say',
+                params: ({ event }) => ({ notice: outcomeAs(event.output, 'notTaken').notice }),
+              },
             ],
           },
         ],
@@ -416,7 +412,7 @@ export const cashOutMachine = setup({
         src: 'conclude',
         input: ({ context }) => ({
           ...transactionOf(context),
-          end: context.end ?? 'needsOperator',
+          end: given(context.end, 'end'),
           input: context.input,
           remainderMinor: context.remainderMinor,
         }),

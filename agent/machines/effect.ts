@@ -43,6 +43,12 @@ export function outcomeAs<Outcome extends { readonly kind: string }, Kind extend
   return outcome;
 }
 
+/** What a machine has by now in any case. @throws AssertionError when it does not: a bug. */
+export function given<Value>(value: Value | null, what: string): Value {
+  assert.ok(value !== null, `the session has no ${what} yet`);
+  return value;
+}
+
 function isKind<Outcome extends { readonly kind: string }, Kind extends Outcome['kind']>(
   outcome: Outcome,
   kind: Kind,

@@ -3,6 +3,7 @@
  * direction is open is the reason board's; this machine only asks. No snapshot is ever restored.
  */
 import { assign, sendTo, setup } from 'xstate';
+import { messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import { type CashInEvent, type CashInInput, cashInMachine } from './cash-in.ts';
 import { type CashOutEvent, type CashOutInput, cashOutMachine } from './cash-out.ts';
@@ -81,8 +82,7 @@ export const spireMachine = setup({
         onError: {
           target: 'outOfService',
           actions: assign({
-            fault: ({ event }) =>
-              event.error instanceof Error ? event.error.message : String(event.error),
+            fault: ({ event }) => messageOf(event.error),
           }),
         },
       },

@@ -3,9 +3,11 @@ import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { LineSettings, Port } from '../port.ts';
-import { decodeSequence, decodeStatus, type LcdmStatus } from './commands.ts';
+import { nameOfId } from './dialect.ts';
+import { id30Dialect } from './id30/commands.ts';
+import { id50Dialect } from './id50/commands.ts';
 import { LcdmLink, type LcdmTimings } from './link.ts';
-import { type LcdmModel, LONG_STATUS_BODY_BYTES } from './models.ts';
+import type { LcdmUnit, UnitStatus } from './unit.ts';
 
 /** How often a lost port is tried, or a silent unit asked. */
 const RECONNECT_MS = 500;
@@ -15,14 +17,14 @@ export interface LcdmContactOptions {
   readonly port: Port;
   readonly clock: Clock;
   readonly log: Log;
-  readonly model: LcdmModel;
+  readonly unit: LcdmUnit;
   readonly line: LineSettings;
   readonly timings: LcdmTimings;
   /** Between two STATUS of an idle unit. */
   readonly pollMs: number;
   /** The unit has been found, or found again. */
   readonly onFound: () => void;
-  readonly onStatus: (status: LcdmStatus) => void;
+  readonly onStatus: (status: UnitStatus) => void;
   /** It is out of touch; what was under way ends by itself. */
   readonly onAway: (reason: string) => void;
   /** Another unit has come in its place. */
@@ -39,8 +41,9 @@ export class LcdmContact {
   constructor(options: LcdmContactOptions) {
     this.#options = options;
     const { port, clock, log, line, timings } = options;
+    const { dialect } = options.unit;
     const onLost = (reason: string) => this.#goAway('lost', reason);
-    this.link = new LcdmLink({ port, clock, log, line, timings, onLost });
+    this.link = new LcdmLink({ port, clock, log, line, dialect, timings, onLost });
   }
 
   /** It answers, and was identified since it was last away. */
@@ -49,19 +52,21 @@ export class LcdmContact {
   }
 
   /**
-   * Opens the port, identifies the unit and keeps in touch from then on.
+   * Opens the port, identifies the unit and keeps in touch from then on; gives its firmware.
    * @throws DeviceError as `Port.open` does, `timeOut` and `unsupportedCommand`; it is then closed.
    */
-  async open(): Promise<void> {
+  async open(): Promise<string> {
+    let firmware: string;
     try {
       await this.link.open();
       this.#state = 'silent';
-      await this.#identify();
+      firmware = await this.#identify();
     } catch (error) {
       await this.close();
       throw error;
     }
     void this.#serve();
+    return firmware;
   }
 
   /** Ends it; everything that waits is answered. */
@@ -72,20 +77,21 @@ export class LcdmContact {
   }
 
   /** STATUS now; undefined when the unit is out of touch. */
-  async status(): Promise<LcdmStatus | undefined> {
+  async status(): Promise<UnitStatus | undefined> {
     return (await this.askStatus()).status;
   }
 
   /** STATUS, and whether that exchange came to its proper end. */
   async askStatus(): Promise<{
-    readonly status: LcdmStatus | undefined;
+    readonly status: UnitStatus | undefined;
     readonly isEnded: boolean;
   }> {
+    const { unit } = this.#options;
     const none = { status: undefined, isEnded: false };
     if (!this.isOnline) return none;
-    const reply = await this.link.ask('status');
+    const reply = await this.link.ask(unit.dialect.status);
     if (!this.isOnline) return none;
-    const status = reply.kind === 'answered' ? decodeStatus(reply.frame.body) : undefined;
+    const status = reply.kind === 'answered' ? unit.decodeStatus(reply.frame.body) : undefined;
     if (status) this.#options.onStatus(status);
     else this.#goAway('silent', 'the dispenser does not answer');
     return { status, isEnded: reply.kind === 'answered' && reply.isEnded };
@@ -102,40 +108,36 @@ export class LcdmContact {
   }
 
   /**
-   * STATUS is a question on every unit with this ID, and its response tells the forms apart; only
+   * STATUS of its ID is a question on every unit with that ID, and not understood by any other;
+   * only
    * then is anything asked that another unit does not have. Nothing that is sent here moves a note.
    */
-  async #identify(): Promise<void> {
-    const { model, port } = this.#options;
-    const reply = await this.link.ask('status');
-    if (reply.kind === 'oldFamily') {
-      throw this.#other('an LCDM-1000 or LCDM-2000 (ID 50) has answered');
-    }
+  async #identify(): Promise<string> {
+    const { unit, port } = this.#options;
+    const { dialect } = unit;
+    const reply = await this.link.ask(dialect.status);
+    const other = dialect.id === id30Dialect.id ? id50Dialect : id30Dialect;
+    const isOther =
+      reply.kind === 'otherId' ||
+      (reply.kind !== 'answered' && (await this.link.hearsOtherId(other.status.code)));
+    if (isOther) throw this.#other(`an ${nameOfId(other.id)} has answered`);
     if (reply.kind !== 'answered') {
       throw new DeviceError(
         'timeOut',
-        `no LCDM-4000 answers on ${port.path}; parity may differ (${reply.evidence})`,
+        `no ${nameOfId(dialect.id)} answers on ${port.path}; parity may differ (${reply.evidence})`,
         { recording: port.recording() },
       );
     }
-    const { body } = reply.frame;
-    const status = decodeStatus(body);
+    const status = unit.decodeStatus(reply.frame.body);
     if (!status) throw this.#other('its status cannot be read');
-    if (!model.statusBodySizes.includes(body.length)) {
-      const form = body.length === LONG_STATUS_BODY_BYTES ? 'lcdm-4000-lamassu' : 'another model';
-      throw this.#other(`its status is that of ${form}`);
-    }
-    if (model.sequenceNumber) {
-      const sequence = await this.link.ask('getSequence');
-      if (sequence.kind !== 'answered' || decodeSequence(sequence.frame) === undefined) {
-        throw this.#other('it has no sequence number');
-      }
-    }
+    const firmware = await unit.identify(this.link, reply.frame.body);
+    if (typeof firmware !== 'string') throw this.#other(firmware.message);
     // The port may have been lost or closed just when the last answer had come.
     if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
     this.#state = 'online';
     this.#options.onFound();
     this.#options.onStatus(status);
+    return firmware;
   }
 
   async #reopen(): Promise<void> {
@@ -161,8 +163,8 @@ export class LcdmContact {
   }
 
   #other(why: string): DeviceError {
-    const { model, port } = this.#options;
-    return new DeviceError('unsupportedCommand', `not an ${model.name} on ${port.path}: ${why}`, {
+    const { unit, port } = this.#options;
+    return new DeviceError('unsupportedCommand', `not an ${unit.model} on ${port.path}: ${why}`, {
       recording: port.recording(),
     });
   }

@@ -1,6 +1,7 @@
 /**
- * A Puloon LCDM-4000 and its relatives (ID 30). What moves notes is sent once; what the unit says
- * of it becomes the outcome, and silence becomes `unknown`, which `lastResult` may clear up later.
+ * A Puloon LCDM dispenser, of either ID. What moves notes is sent once; what the unit says of it
+ * becomes the outcome, and silence becomes `unknown`, which `lastResult` may clear up later where
+ * the unit has one. What an ID's words are is in its folder.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
@@ -22,24 +23,18 @@ import {
   deviceOf,
   faultOf,
   hasNotesInside,
-  moveOutcome,
   offlineStatus,
-  unitResults,
   wordStatus,
 } from './answers.ts';
-import {
-  decodeLastStatus,
-  decodeSequence,
-  encodeDispense,
-  type LcdmStatus,
-  sequenceAfter,
-  slitsOfLength,
-} from './commands.ts';
 import { LcdmContact } from './contact.ts';
-import { dispenseError } from './errors.ts';
-import { initialiseUnit } from './initialise.ts';
-import { LCDM_TIMINGS, type LcdmReply, type LcdmTimings } from './link.ts';
+import type { LcdmQuestion } from './dialect.ts';
+import { slitsOfLength } from './id30/commands.ts';
+import { Id30Unit } from './id30/unit.ts';
+import { Id50Unit } from './id50/unit.ts';
+import { LCDM_TIMINGS, type LcdmTimings } from './link.ts';
 import { type LcdmModel, type LcdmModelName, lcdmLine, lcdmModels } from './models.ts';
+import type { LcdmTurn, LcdmUnit, UnitStatus } from './unit.ts';
+import { ID30 } from './wire.ts';
 
 /** STATUS of an idle unit: a pulled plug is noticed before the next customer is served. */
 const POLL_MS = 2000;
@@ -55,7 +50,7 @@ export interface LcdmOptions {
   readonly parity?: LineSettings['parity'];
   /** Fewer notes for one command than the model's. */
   readonly batchMax?: number;
-  /** Note lengths in mm by position, written to the unit at `initialise` if they differ. */
+  /** ID 30: note lengths in mm by position, written to the unit at `initialise` if they differ. */
   readonly lengthMmByPosition?: Readonly<Record<number, number>>;
   readonly pollMs?: number;
   readonly timings?: Partial<LcdmTimings>;
@@ -74,12 +69,13 @@ export class LcdmDispenser implements CashDispenser {
   readonly capabilities: CashDispenserCapabilities;
   readonly #parts: LcdmDispenserParts;
   readonly #model: LcdmModel;
+  readonly #unit: LcdmUnit;
   readonly #timings: LcdmTimings;
   readonly #listeners = new Set<(event: CashDispenserEvent) => void>();
   #contact: LcdmContact | undefined;
   #isInitialised: boolean = false;
   #isMoving: boolean = false;
-  #last: LcdmStatus | undefined;
+  #last: UnitStatus | undefined;
   #shown: CashDispenserStatus['device'] = 'offline';
   #toldOther: boolean = false;
 
@@ -98,15 +94,18 @@ export class LcdmDispenser implements CashDispenser {
     if (!Number.isInteger(batchMax) || batchMax < 1 || batchMax > model.batchMax) {
       throw new RangeError(`batch of an ${model.name} must be 1 to ${model.batchMax}`);
     }
-    for (const [at, lengthMm] of Object.entries(options.lengthMmByPosition ?? {})) {
+    const lengths = options.lengthMmByPosition ?? {};
+    for (const [at, lengthMm] of Object.entries(lengths)) {
       if (!positions.some((one) => one === Number(at))) throw new RangeError(`no bay ${at}`);
+      if (model.id !== ID30) throw new RangeError(`an ${model.name} stores no note lengths`);
       slitsOfLength(lengthMm);
     }
+    this.#unit =
+      model.id === ID30 ? new Id30Unit(model, positions, lengths) : new Id50Unit(model, positions);
     this.capabilities = {
       positions,
       batchMax,
-      lastResult: true,
-      sequenceNumber: model.sequenceNumber,
+      ...this.#unit.proves,
       rejectTrayTest: true,
       // Notes drop into an open tray; the exit sensor sees one that stays, and none that is taken.
       sensesExit: false,
@@ -125,7 +124,7 @@ export class LcdmDispenser implements CashDispenser {
       port,
       clock,
       log,
-      model: this.#model,
+      unit: this.#unit,
       line: lcdmLine(options.parity ?? this.#model.parity),
       timings: this.#timings,
       pollMs: options.pollMs ?? POLL_MS,
@@ -136,37 +135,26 @@ export class LcdmDispenser implements CashDispenser {
     });
     this.#contact = contact;
     try {
-      await contact.open();
+      const firmware = await contact.open();
+      return { protocol: 'lcdm', model: this.#model.name, firmware, serialNumber: undefined };
     } catch (error) {
       if (this.#contact === contact) this.#contact = undefined;
       throw error;
     }
-    // The family has no word for its firmware that all of its units know.
-    const firmware = 'not reported';
-    return { protocol: 'lcdm', model: this.#model.name, firmware, serialNumber: undefined };
   }
 
   async status(): Promise<CashDispenserStatus> {
     const status = await this.#contact?.status();
     const { positions } = this.capabilities;
     if (!status) return offlineStatus(positions);
-    return wordStatus(positions, status, this.#isInitialised);
+    return wordStatus(status, this.#isInitialised);
   }
 
   async initialise(): Promise<DispenseOutcome> {
     const contact = this.#contact;
     if (!contact) return { kind: 'notExecuted', evidence: 'the dispenser is not open' };
     return this.#alone(async () => {
-      const { lengthMmByPosition = {} } = this.#parts.options;
-      const responseMs = this.#timings.moveMs;
-      const model = this.#model;
-      const { outcome, isReady } = await initialiseUnit({
-        contact,
-        model,
-        positions: this.capabilities.positions,
-        lengthMmByPosition,
-        responseMs,
-      });
+      const { outcome, isReady } = await this.#unit.initialise(this.#turn(contact));
       this.#isInitialised = isReady && contact.isOnline;
       this.#publish();
       return this.#judged('initialise', outcome);
@@ -174,9 +162,7 @@ export class LcdmDispenser implements CashDispenser {
   }
 
   async baseline(): Promise<DispenseBaseline> {
-    const last = await this.#ask('lastStatus');
-    const sequenceNumber = this.#model.sequenceNumber ? await this.#sequence() : undefined;
-    return { lastResultHex: hex(last.frame.body), sequenceNumber };
+    return this.#unit.baseline((question, name, read) => this.#ask(question, name, read));
   }
 
   async dispense(units: readonly UnitCount[]): Promise<DispenseOutcome> {
@@ -188,12 +174,7 @@ export class LcdmDispenser implements CashDispenser {
   }
 
   async lastResult(): Promise<LastResult | undefined> {
-    const { frame } = await this.#ask('lastStatus');
-    const last = decodeLastStatus(frame.body);
-    const isDispense = last?.command === 'dispense' || last?.command === 'testDispense';
-    if (!last || !isDispense) return { hex: hex(frame.body), dispense: undefined };
-    const units = unitResults(this.capabilities.positions, last.result);
-    return { hex: hex(frame.body), dispense: { units, error: dispenseError(last.result.error) } };
+    return this.#unit.lastResult((question, name, read) => this.#ask(question, name, read));
   }
 
   async waitTaken(_limitMs: number): Promise<'notSensed'> {
@@ -219,39 +200,28 @@ export class LcdmDispenser implements CashDispenser {
     const counts = countsByBay(units, this.capabilities);
     if (typeof counts === 'string') throw this.#error('invalidData', counts);
     return this.#alone(async () => {
-      const ready = await this.#isReadyToMove();
-      if (ready.kind === 'notExecuted') return this.#judged(command, ready);
-      const contact = ready.contact;
-      const asked = counts.reduce((sum, count) => sum + count, 0);
-      const body = encodeDispense(this.#model, counts, sequenceAfter(ready.sequence));
-      const responseMs = this.#timings.moveMs + asked * NOTE_MS;
-      const reply = await contact.link.move(command, body, responseMs);
-      return this.#judged(command, moveOutcome(reply, this.capabilities.positions));
+      const contact = this.#contact;
+      if (!contact) return { kind: 'notExecuted', evidence: 'the dispenser is not open' };
+      return this.#judged(command, await this.#unit.dispense(command, counts, this.#turn(contact)));
     });
   }
 
-  /**
-   * Makes sure, by questions only, that the unit is there, idle, empty inside, and has nothing left
-   * to say of an earlier command: else its old words could be taken for the new answer.
-   */
-  async #isReadyToMove(): Promise<
-    | { readonly kind: 'ready'; readonly contact: LcdmContact; readonly sequence: number }
-    | Extract<DispenseOutcome, { readonly kind: 'notExecuted' }>
-  > {
-    const no = (why: string) =>
-      ({ kind: 'notExecuted', evidence: `${why}; nothing was sent` }) as const;
-    const contact = this.#contact;
-    if (!contact?.isOnline) return no('the dispenser is offline');
-    if (!this.#isInitialised) return no('the dispenser is not initialised');
+  #turn(contact: LcdmContact): LcdmTurn {
+    return {
+      link: contact.link,
+      status: () => contact.status(),
+      whyNot: () => this.#whyNot(contact),
+      responseMs: (notes) => this.#timings.moveMs + notes * NOTE_MS,
+    };
+  }
+
+  /** By STATUS alone. A unit that is not done with it could repeat old words as the new answer. */
+  async #whyNot(contact: LcdmContact): Promise<string | undefined> {
+    if (!contact.isOnline) return 'the dispenser is offline';
+    if (!this.#isInitialised) return 'the dispenser is not initialised';
     const { status, isEnded } = await contact.askStatus();
-    if (!status || !isEnded) return no('the dispenser did not answer STATUS in full');
-    if (hasNotesInside(status)) return no('notes stand on the path or in the exit');
-    if (!this.#model.sequenceNumber) return { kind: 'ready', contact, sequence: 0 };
-    const reply = await contact.link.ask('getSequence');
-    const isAnswered = reply.kind === 'answered' && reply.isEnded;
-    const sequence = isAnswered ? decodeSequence(reply.frame) : undefined;
-    if (sequence === undefined) return no('the dispenser did not tell its sequence number');
-    return { kind: 'ready', contact, sequence };
+    if (!status || !isEnded) return 'the dispenser did not answer STATUS in full';
+    return hasNotesInside(status) ? 'notes stand on the path or in the exit' : undefined;
   }
 
   async #alone(task: () => Promise<DispenseOutcome>): Promise<DispenseOutcome> {
@@ -276,22 +246,20 @@ export class LcdmDispenser implements CashDispenser {
 
   // Questions
 
-  /** @throws DeviceError `timeOut` when the unit does not answer. */
-  async #ask(
-    command: 'lastStatus' | 'getSequence',
-  ): Promise<Extract<LcdmReply, { readonly kind: 'answered' }>> {
+  async #ask<Read>(
+    question: LcdmQuestion,
+    name: string,
+    read: (body: Uint8Array) => Read | undefined,
+  ): Promise<Read> {
     const contact = this.#contact;
     if (!contact) throw this.#error('canceled', 'the dispenser is closed');
-    const reply = await contact.link.ask(command);
-    if (reply.kind === 'answered') return reply;
-    throw this.#error('timeOut', `the dispenser did not answer ${command} (${reply.evidence})`);
-  }
-
-  async #sequence(): Promise<number> {
-    const reply = await this.#ask('getSequence');
-    const sequence = decodeSequence(reply.frame);
-    if (sequence !== undefined) return sequence;
-    throw this.#error('hardwareError', `no sequence number in the answer (${reply.evidence})`);
+    const reply = await contact.link.ask(question);
+    if (reply.kind !== 'answered') {
+      throw this.#error('timeOut', `the dispenser did not answer ${name} (${reply.evidence})`);
+    }
+    const found = read(reply.frame.body);
+    if (found !== undefined) return found;
+    throw this.#error('hardwareError', `the answer to ${name} is none (${reply.evidence})`);
   }
 
   // News
@@ -300,7 +268,7 @@ export class LcdmDispenser implements CashDispenser {
     this.#toldOther = false;
   }
 
-  #onStatus(status: LcdmStatus): void {
+  #onStatus(status: UnitStatus): void {
     const before = this.#last && faultOf(this.#last);
     const fault = faultOf(status);
     this.#last = status;
@@ -341,8 +309,4 @@ export class LcdmDispenser implements CashDispenser {
     const { port } = this.#parts;
     return new DeviceError(code, `${message} on ${port.path}`, { recording: port.recording() });
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
 }

@@ -1,6 +1,6 @@
 /** What an LCDM device has said in the exchange that is under way, to be taken one by one. */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { responseSizes } from './commands.ts';
+import { type LcdmDialect, responseSizes } from './dialect.ts';
 import { LcdmFramer, type LcdmWireEvent } from './wire.ts';
 
 /** Events that may wait to be taken; a device in its senses says fewer than ten in an exchange. */
@@ -18,7 +18,7 @@ export type InboxEvent =
 /** Bytes in, events out; and the transcript of both directions, as the journal keeps it. */
 export class Inbox {
   readonly #clock: Clock;
-  readonly #framer = new LcdmFramer({ sender: 'device', bodySizes: responseSizes });
+  readonly #framer: LcdmFramer;
   #events: InboxEvent[] = [];
   #transcript: string[] = [];
   #transcriptBytes = 0;
@@ -26,8 +26,10 @@ export class Inbox {
   #lostReason: string | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, dialect: LcdmDialect) {
     this.#clock = clock;
+    const bodySizes = responseSizes(dialect);
+    this.#framer = new LcdmFramer({ id: dialect.id, sender: 'device', bodySizes });
   }
 
   /** Begins an exchange: whatever was said before is no part of it. */

@@ -1,15 +1,16 @@
 /**
- * One exchange at a time on an LCDM line: command, ACK, response, ACK, EOT. Questions are asked up
- * to three times; what moves notes is sent once, and then only listened for.
- * Source: cash-hardware.md 7.1.
+ * One exchange at a time on an LCDM line: command, ACK, response, ACK, and with ID 30 EOT.
+ * Questions
+ * are asked up to three times; what moves notes is sent once, and then only listened for.
+ * Source: cash-hardware.md 7.1, 7.2.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { LineSettings, Port, Unsubscribe } from '../port.ts';
-import { type CommandName, commands } from './commands.ts';
+import type { LcdmCommand, LcdmDialect, LcdmMove, LcdmQuestion } from './dialect.ts';
 import { Inbox } from './inbox.ts';
-import { controls, encodeFrame, FRAME_BYTES, type LcdmFrame } from './wire.ts';
+import { controls, encodeFrame, FRAME_BYTES, ID30, ID50, type LcdmFrame } from './wire.ts';
 
 /** How long each step may take, in milliseconds. */
 export interface LcdmTimings {
@@ -22,7 +23,7 @@ export interface LcdmTimings {
   readonly answerMs: number;
   /** The response to what moves notes. Source: 60 s by the document. */
   readonly moveMs: number;
-  /** EOT after our ACK; the exchange is over without it too. */
+  /** EOT after our ACK with ID 30; the exchange is over without it too. */
   readonly endMs: number;
   /** Silence that ends a frame cut short: bytes follow each other at 1 ms. */
   readonly quietMs: number;
@@ -55,7 +56,7 @@ export type LcdmReply =
       readonly frame: LcdmFrame;
       /** ACK came before the response. */
       readonly isAcknowledged: boolean;
-      /** EOT came: the device has nothing left to say of it. */
+      /** The device has nothing left to say of it: EOT came, or with ID 50 it heard the command. */
       readonly isEnded: boolean;
       readonly evidence: string;
     }
@@ -65,8 +66,8 @@ export type LcdmReply =
   | { readonly kind: 'unsent'; readonly evidence: string }
   /** It has left, and no response that can be read has come. */
   | { readonly kind: 'silent'; readonly evidence: string }
-  /** An LCDM-1000 or -2000 has answered. */
-  | { readonly kind: 'oldFamily'; readonly evidence: string };
+  /** A unit with the other ID has answered. */
+  | { readonly kind: 'otherId'; readonly evidence: string };
 
 /** How RESET ended; it may be answered or not. */
 export type LcdmResetReply =
@@ -77,16 +78,13 @@ export type LcdmResetReply =
     }
   | Extract<LcdmReply, { readonly kind: 'refused' | 'unsent' | 'silent' }>;
 
-type MovingCommand = {
-  [Name in CommandName]: (typeof commands)[Name]['moves'] extends true ? Name : never;
-}[CommandName];
-
 /** What a link needs. */
 export interface LcdmLinkOptions {
   readonly port: Port;
   readonly clock: Clock;
   readonly log: Log;
   readonly line: LineSettings;
+  readonly dialect: LcdmDialect;
   readonly timings: LcdmTimings;
   /** The port is gone; the exchange that was under way ends by itself. */
   readonly onLost: (reason: string) => void;
@@ -104,7 +102,7 @@ export class LcdmLink {
 
   constructor(options: LcdmLinkOptions) {
     this.#options = options;
-    this.#inbox = new Inbox(options.clock);
+    this.#inbox = new Inbox(options.clock, options.dialect);
     this.#unsubscribe = options.port.subscribe((event) => {
       if (event.kind === 'data') this.#inbox.push(event.bytes);
       else this.#onLost(event.reason);
@@ -131,10 +129,7 @@ export class LcdmLink {
   }
 
   /** Asks or sets something, at most three times: no note moves by it. */
-  ask(
-    command: Exclude<CommandName, MovingCommand>,
-    body: readonly number[] = [],
-  ): Promise<LcdmReply> {
+  ask(command: LcdmQuestion, body: readonly number[] = []): Promise<LcdmReply> {
     return this.#inTurn(async () => {
       let reply = await this.#attempt(command, body, this.#options.timings.answerMs);
       for (let tries = 1; tries < TRIES; tries++) {
@@ -147,11 +142,7 @@ export class LcdmLink {
   }
 
   /** Sends what may move notes, once, and listens for the response at most `responseMs`. */
-  move(
-    command: Exclude<MovingCommand, 'reset'>,
-    body: readonly number[],
-    responseMs: number,
-  ): Promise<LcdmReply> {
+  move(command: LcdmMove, body: readonly number[], responseMs: number): Promise<LcdmReply> {
     return this.#inTurn(() => this.#attempt(command, body, responseMs));
   }
 
@@ -159,8 +150,27 @@ export class LcdmLink {
    * Sends RESET once. Units answer it not at all or twice; whatever comes is acknowledged, and
    * `expected` responses end the wait early.
    */
-  reset(expected: number): Promise<LcdmResetReply> {
-    return this.#inTurn(() => this.#reset(expected));
+  reset(command: LcdmMove, expected: number): Promise<LcdmResetReply> {
+    return this.#inTurn(() => this.#reset(command, expected));
+  }
+
+  /** Asks STATUS with the other ID, once: whether a unit of that kind is there. */
+  hearsOtherId(statusCode: number): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#isOpen) return false;
+      const { clock, dialect, timings } = this.#options;
+      this.#inbox.start();
+      this.#write(encodeFrame(dialect.id === ID30 ? ID50 : ID30, 'host', statusCode));
+      const endMs = clock.monotonic() + timings.acknowledgeMs;
+      for (;;) {
+        const event = await this.#inbox.take(endMs - clock.monotonic());
+        if (event && event.kind !== 'otherId' && event.kind !== 'lost') continue;
+        const isThere = event?.kind === 'otherId';
+        if (isThere) this.#write(Uint8Array.of(controls.ack));
+        this.#inbox.finish();
+        return isThere;
+      }
+    });
   }
 
   /** One after the other. A task that fails would be a bug, and does not stop the next one. */
@@ -177,47 +187,47 @@ export class LcdmLink {
   // One exchange
 
   async #attempt(
-    command: CommandName,
+    command: LcdmCommand,
     body: readonly number[],
     responseMs: number,
   ): Promise<LcdmReply> {
     if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
     this.#send(command, body);
     const first = await this.#awaitAcknowledge(command);
-    if (first === 'refused' || first === 'oldFamily') return this.#end(first);
+    if (first === 'refused' || first === 'otherId') return this.#end(first);
     // Without ACK a question may be asked again; what moves notes may be under way all the same,
     // and the device must be done with it before anything else is said to it.
-    if (first === 'none' && !commands[command].moves) return this.#end('silent', 'no ACK');
+    if (first === 'none' && !command.moves) return this.#end('silent', 'no ACK');
     const frame =
       typeof first === 'object' ? first : await this.#awaitResponse(command, responseMs);
-    if (frame === 'oldFamily') return this.#end(frame);
+    if (frame === 'otherId') return this.#end(frame);
     if (!frame)
       return this.#end('silent', first === 'none' ? 'no ACK, no response' : 'no response');
-    const isEnded = await this.#acknowledge(frame);
-    const evidence = this.#inbox.evidence(isEnded ? '' : 'no EOT');
-    this.#inbox.finish();
     const isAcknowledged = first === 'acknowledged';
+    const isEnded = await this.#acknowledge(frame, isAcknowledged);
+    const evidence = this.#inbox.evidence(isEnded ? '' : 'not ended');
+    this.#inbox.finish();
     return { kind: 'answered', frame, isAcknowledged, isEnded, evidence };
   }
 
-  async #reset(expected: number): Promise<LcdmResetReply> {
+  async #reset(command: LcdmMove, expected: number): Promise<LcdmResetReply> {
     if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
     const { clock, timings } = this.#options;
     const endMs = clock.monotonic() + (expected > 0 ? timings.resetAnsweredMs : timings.resetMs);
-    this.#send('reset', []);
+    this.#send(command, []);
     const frames: LcdmFrame[] = [];
-    const first = await this.#awaitAcknowledge('reset');
+    const first = await this.#awaitAcknowledge(command);
     if (first === 'refused') return this.#end('refused');
     let frame = typeof first === 'object' ? first : undefined;
     while (this.#isOpen) {
       if (frame) {
         frames.push(frame);
-        await this.#acknowledge(frame);
+        await this.#acknowledge(frame, true);
         if (expected > 0 && frames.length >= expected) break;
       }
       const leftMs = endMs - clock.monotonic();
       if (leftMs <= 0) break;
-      const heard = await this.#awaitResponse('reset', leftMs);
+      const heard = await this.#awaitResponse(command, leftMs);
       frame = typeof heard === 'object' ? heard : undefined;
     }
     if (!this.#isOpen) return this.#end('silent');
@@ -226,24 +236,24 @@ export class LcdmLink {
     return { kind: 'done', frames, evidence };
   }
 
-  #send(command: CommandName, body: readonly number[]): void {
-    const bytes = encodeFrame('host', commands[command].code, body);
+  #send(command: LcdmCommand, body: readonly number[]): void {
+    const bytes = encodeFrame(this.#options.dialect.id, 'host', command.code, body);
     this.#inbox.start();
     this.#write(bytes);
   }
 
   /** A response may come without ACK before it, which was lost then. */
   async #awaitAcknowledge(
-    command: CommandName,
-  ): Promise<LcdmFrame | 'acknowledged' | 'refused' | 'none' | 'oldFamily'> {
+    command: LcdmCommand,
+  ): Promise<LcdmFrame | 'acknowledged' | 'refused' | 'none' | 'otherId'> {
     const { clock, timings } = this.#options;
     const endMs = clock.monotonic() + timings.acknowledgeMs;
     let isClean = true;
     for (;;) {
       const event = await this.#inbox.take(endMs - clock.monotonic());
       if (!event || event.kind === 'lost') return 'none';
-      if (event.kind === 'oldFamily') return 'oldFamily';
-      if (event.kind === 'frame' && event.frame.command === commands[command].code) {
+      if (event.kind === 'otherId') return 'otherId';
+      if (event.kind === 'frame' && event.frame.command === command.code) {
         return event.frame;
       }
       if (event.kind === 'control' && event.control === 'ack') return 'acknowledged';
@@ -265,9 +275,9 @@ export class LcdmLink {
 
   /** The response within `limitMs`; damaged ones are asked for again, by which nothing moves. */
   async #awaitResponse(
-    command: CommandName,
+    command: LcdmCommand,
     limitMs: number,
-  ): Promise<LcdmFrame | 'oldFamily' | undefined> {
+  ): Promise<LcdmFrame | 'otherId' | undefined> {
     const { clock, timings, log } = this.#options;
     const endMs = clock.monotonic() + limitMs;
     let damagedBytes = 0;
@@ -279,8 +289,8 @@ export class LcdmLink {
       const isRestless = isUnfinished || damagedBytes > 0;
       const event = await this.#inbox.take(isRestless ? Math.min(leftMs, timings.quietMs) : leftMs);
       if (event?.kind === 'lost') return undefined;
-      if (event?.kind === 'oldFamily') return 'oldFamily';
-      if (event?.kind === 'frame' && event.frame.command === commands[command].code) {
+      if (event?.kind === 'otherId') return 'otherId';
+      if (event?.kind === 'frame' && event.frame.command === command.code) {
         return event.frame;
       }
       if (event) {
@@ -293,16 +303,24 @@ export class LcdmLink {
       // A few bytes are noise, for which a busy device had better not be disturbed.
       if (damagedBytes >= FRAME_BYTES && tries < TRIES) {
         tries++;
-        log.warn({ command, damagedBytes }, 'lcdm response damaged, asked for again');
+        log.warn({ code: command.code, damagedBytes }, 'lcdm response damaged, asked for again');
         this.#write(Uint8Array.of(controls.nak));
       }
       damagedBytes = 0;
     }
   }
 
-  /** Says that the response has come, again if it comes again. False when no EOT followed. */
-  async #acknowledge(frame: LcdmFrame): Promise<boolean> {
-    const { clock, timings } = this.#options;
+  /**
+   * Says that the response has come, again if it comes again. False when no EOT followed. With ID
+   * 50
+   * there is none: a device that has heard this command has forgotten what it said before.
+   */
+  async #acknowledge(frame: LcdmFrame, isAcknowledged: boolean): Promise<boolean> {
+    const { clock, timings, dialect } = this.#options;
+    if (!dialect.hasEnd) {
+      this.#write(Uint8Array.of(controls.ack));
+      return isAcknowledged;
+    }
     for (let tries = 0; tries < TRIES; tries++) {
       this.#write(Uint8Array.of(controls.ack));
       const endMs = clock.monotonic() + timings.endMs;
@@ -316,7 +334,7 @@ export class LcdmLink {
     return false;
   }
 
-  #end<Kind extends 'refused' | 'silent' | 'oldFamily'>(
+  #end<Kind extends 'refused' | 'silent' | 'otherId'>(
     kind: Kind,
     words = '',
   ): { readonly kind: Kind; readonly evidence: string } {

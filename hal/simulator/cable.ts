@@ -111,6 +111,11 @@ export class Cable {
     this.#faults.push(fault);
   }
 
+  /** Forgets what was planned and has not struck yet. */
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
   /** Pulls the plug: the host hears `lost`, opening finds no port. */
   unplug(reason = 'unplugged'): void {
     this.#state = 'unplugged';

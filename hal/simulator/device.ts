@@ -21,7 +21,10 @@ export interface DeviceTruth {
   readonly customer: Notes;
 }
 
-/** Thrown for a hand movement or a switch that makes no sense now; the control socket passes it on. */
+/**
+ * Thrown for a hand movement or a switch that makes no sense now; the control socket passes it
+ * on.
+ */
 export class SimulatorError extends Error {
   override readonly name = 'SimulatorError';
   readonly code: 'usage' | 'sequenceError' | 'notFound';

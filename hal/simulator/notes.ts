@@ -34,7 +34,10 @@ export class NotePlaces<Place extends string> {
   }
 }
 
-/** Face values that are in circulation, for currencies that simulated validators can be made for. */
+/**
+ * Face values that are in circulation, for currencies that simulated validators can be made
+ * for.
+ */
 const DENOMINATIONS: Readonly<Record<string, readonly number[]>> = {
   USD: [1, 2, 5, 10, 20, 50, 100],
   EUR: [5, 10, 20, 50, 100, 200, 500],

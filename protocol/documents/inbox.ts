@@ -43,11 +43,10 @@ export interface DocumentInboxOptions {
   readonly signer: Signer;
   /** The pinned operator, hex: the only author heard. */
   readonly operatorPubkey: string;
+  /** Corrected: documents from the future are judged by its `now`. */
   readonly clock: Clock;
   readonly log: Log;
   readonly watermarks: Watermarks;
-  /** Corrected time, Unix ms; the clock's own when left out. */
-  readonly now?: () => number;
 }
 
 /**
@@ -71,7 +70,6 @@ type Doubt = 'future' | 'undecrypted';
 /** See the head of the file. */
 export class DocumentInbox {
   readonly #options: DocumentInboxOptions;
-  readonly #now: () => number;
   /** The newest reported as accepted; its watermark may not be on disk yet. */
   readonly #accepted = new Map<IncomingTypeName, DocumentVersion>();
   readonly #doubtful = new Map<string, { readonly doubt: Doubt; readonly event: SignedEvent }>();
@@ -84,7 +82,6 @@ export class DocumentInbox {
 
   constructor(options: DocumentInboxOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => options.clock.now());
   }
 
   /** Asks for the documents and reports them to the one listener, one after the other. */
@@ -133,7 +130,7 @@ export class DocumentInbox {
   }
 
   async #judge(event: SignedEvent): Promise<void> {
-    const { signer, log } = this.#options;
+    const { signer, clock, log } = this.#options;
     if (this.#isClosed()) return;
     const type = incomingTypeOf(tagOf(event, 'd'), signer.pubkey);
     if (!type) return;
@@ -145,7 +142,7 @@ export class DocumentInbox {
     if (!event.tags.some(([name, value]) => name === 'p' && value === signer.pubkey)) {
       return refuse('it is not addressed to this machine');
     }
-    const aheadSec = event.created_at - Math.floor(this.#now() / 1000);
+    const aheadSec = event.created_at - Math.floor(clock.now() / 1000);
     if (aheadSec > FUTURE_MAX_SEC) {
       this.#keep(type, 'future', event);
       return refuse(`dated ${aheadSec} s in the future, at most ${FUTURE_MAX_SEC}`);

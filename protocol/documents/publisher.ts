@@ -18,11 +18,10 @@ export interface DocumentPublisherOptions {
   readonly relays: Relays;
   readonly signer: Signer;
   readonly operatorPubkey: string;
+  /** Corrected: its `now` dates our documents. */
   readonly clock: Clock;
   readonly log: Log;
   readonly clocks: DocumentClocks;
-  /** Corrected time, Unix ms; the clock's own when left out. */
-  readonly now?: () => number;
 }
 
 /** `landed`: read back, it is the newest that the relays have. A relay's OK proves nothing. */
@@ -48,13 +47,11 @@ const WAITING_MAX = 16;
 /** See the head of the file. */
 export class DocumentPublisher {
   readonly #options: DocumentPublisherOptions;
-  readonly #now: () => number;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
   constructor(options: DocumentPublisherOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => options.clock.now());
   }
 
   /**
@@ -73,11 +70,11 @@ export class DocumentPublisher {
   }
 
   async #publish(document: OutgoingDocument): Promise<Publication> {
-    const { relays, signer, operatorPubkey, clocks, log } = this.#options;
+    const { relays, signer, operatorPubkey, clock, clocks, log } = this.#options;
     const dTag = dTagOf(document.name, signer.pubkey);
     const isPublic = document.audience === 'public';
     const content = isPublic ? document.text : await signer.encrypt(operatorPubkey, document.text);
-    const nowSec = Math.floor(this.#now() / 1000);
+    const nowSec = Math.floor(clock.now() / 1000);
     const createdAt = Math.max(nowSec, (clocks.last(dTag) ?? 0) + 1);
     if (createdAt - nowSec > AHEAD_MAX_SEC) {
       const reason = `its time would be ${createdAt - nowSec} s ahead, at most ${AHEAD_MAX_SEC}`;
@@ -90,9 +87,23 @@ export class DocumentPublisher {
     const results = await relays.publish(event);
     const head = await this.#head(dTag);
     const landed = head?.id === event.id;
-    if (!landed)
+    if (!landed) {
       log.warn({ dTag, results, head: head?.id }, 'a document did not become the newest');
+      this.#goBeyond(dTag, head, event);
+    }
     return { kind: 'sent', event, results, landed };
+  }
+
+  /**
+   * What the relays keep in its place is ours too, from before a clock was lost: the next one is
+   * dated after it. Not after one from the future, which would date all later ones.
+   */
+  #goBeyond(dTag: string, head: SignedEvent | undefined, event: SignedEvent): void {
+    const { clock, clocks } = this.#options;
+    const isAhead = (head?.created_at ?? 0) - Math.floor(clock.now() / 1000) > AHEAD_MAX_SEC;
+    if (head && !isAhead && head.created_at > event.created_at) {
+      clocks.advance(dTag, head.created_at);
+    }
   }
 
   /** The newest of our documents that any connected relay has. */

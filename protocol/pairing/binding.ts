@@ -5,13 +5,12 @@ import type { Clock } from '../base/clock.ts';
 import { ConfigError, RelayError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
-import type { Nip46Client, Nip46Failure, RequestOptions } from '../signer/nip46.ts';
-import { parseJson, peerWords } from '../signer/nip46-reply.ts';
+import type { Nip46Client, Nip46Failure, Nip46Outcome, RequestOptions } from '../signer/nip46.ts';
+import { peerWords } from '../signer/nip46-reply.ts';
 import type { NostrCrypto } from '../signer/nostr-crypto.ts';
 import { probeTemplate } from '../signer/probe.ts';
 import { checkSignedEvent, type SignedEventCheck } from '../signer/signed-event.ts';
 import type { Pairing } from './pairing.ts';
-import { RELAYS_MAX, relayUrlFault } from './relay-url.ts';
 
 /** What a pairing is doing, for the person who waits for it. */
 export type PairingStep =
@@ -38,10 +37,10 @@ export interface BindingOptions {
   readonly progress: (step: PairingStep) => void;
 }
 
+/** Longest wait for where the bunker wants to be met, ms: a person waits for the pairing. */
+const WISH_MS = 3_000;
 /** `connect` is tried so often: a bunker that was just starting loses the first (nostr.md 3.2). */
 const CONNECT_ATTEMPTS_MAX = 3;
-/** Longest wait for the wish for other relays, ms: a bunker that knows no such wish is silent. */
-const SWITCH_RELAYS_MS = 3_000;
 /**
  * What a bunker says to a token that has been used. Source: nsecbunkerd, `Token already redeemed`.
  */
@@ -85,18 +84,9 @@ export class Binding {
     return this.#pairing;
   }
 
-  /** The relays that the bunker wants to be met on; undefined when it has no wish, or a bad one. */
-  async relaysWanted(allowPrivateRelays: boolean): Promise<readonly string[] | undefined> {
-    const { client, log } = this.#options;
-    const outcome = await client.switchRelays({ once: true, attemptMs: SWITCH_RELAYS_MS });
-    if (outcome.kind !== 'result') return undefined;
-    const wish = parseJson(outcome.result);
-    if (!Array.isArray(wish) || wish.length < 1 || wish.length > RELAYS_MAX) return undefined;
-    const urls = wish.filter((url) => typeof url === 'string');
-    const fault = urls.map((url) => relayUrlFault(url, allowPrivateRelays)).find(Boolean);
-    if (fault === undefined && urls.length === wish.length) return urls;
-    log.warn({ reason: fault ?? 'not all are addresses' }, 'the bunker wants relays we cannot use');
-    return undefined;
+  /** Asks where the bunker wants to be met. */
+  wish(): Promise<Nip46Outcome> {
+    return this.#options.client.switchRelays({ attemptMs: WISH_MS });
   }
 
   async #connect(): Promise<void> {

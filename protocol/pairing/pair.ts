@@ -12,10 +12,10 @@ import { authenticateWithKey } from '../signer/authenticate.ts';
 import { Nip46Client } from '../signer/nip46.ts';
 import { createNostrCrypto, type NostrCrypto, SECRET_KEY_BYTES } from '../signer/nostr-crypto.ts';
 import { Binding, type PairingStep } from './binding.ts';
+import { otherUrls, relaysWanted, withRelays } from './follow-relays.ts';
 import { bunkerRelaysOf, checkWalletId, hashOfSecret, type Pairing } from './pairing.ts';
 import type { PairingFile, PairingSlot } from './pairing-file.ts';
 import { parsePublicKey } from './public-key.ts';
-import { RELAYS_MAX } from './relay-url.ts';
 import type { Seed } from './seed.ts';
 
 /** Opens links to a bunker's relays; AUTH there is answered with the client key. */
@@ -64,11 +64,11 @@ export async function pair(options: PairOptions): Promise<Pairing> {
     file.save(bound, 'next');
     file.promote();
     progress({ kind: 'paired' });
-    return switchRelays(
-      bound,
-      await binding.relaysWanted(options.allowPrivateRelays ?? false),
-      file,
-    );
+    const wish = await binding.wish();
+    const wanted = relaysWanted(wish, options.allowPrivateRelays ?? false, log);
+    const switched = withRelays(bound, wanted);
+    if (switched) file.save(switched);
+    return switched ?? bound;
   } finally {
     client.close();
     await relays.close();
@@ -103,7 +103,7 @@ function beginPairing(options: PairOptions): Pairing {
     );
   if (earlier) {
     const known = [...earlier.fallbackBunkerRelays, ...seed.bunkerRelays];
-    const fallbackBunkerRelays = others(known, earlier.bunkerRelays);
+    const fallbackBunkerRelays = otherUrls(known, earlier.bunkerRelays);
     return { ...earlier, ...pinned, state: 'binding', fallbackBunkerRelays };
   }
   return {
@@ -128,25 +128,4 @@ function loadUsable(file: PairingFile, slot: PairingSlot, log: Log): Pairing | u
     log.warn({ slot, reason: error.message }, 'earlier pairing left aside');
     return undefined;
   }
-}
-
-/** The signer is in charge of its relays; those it had stay as fallback (nostr.md 1). */
-function switchRelays(
-  pairing: Pairing,
-  wanted: readonly string[] | undefined,
-  file: PairingFile,
-): Pairing {
-  const { bunkerRelays, fallbackBunkerRelays } = pairing;
-  if (!wanted || others(wanted, bunkerRelays).length === 0) return pairing;
-  const switched: Pairing = {
-    ...pairing,
-    bunkerRelays: [...wanted],
-    fallbackBunkerRelays: others([...bunkerRelays, ...fallbackBunkerRelays], wanted),
-  };
-  file.save(switched);
-  return switched;
-}
-
-function others(urls: readonly string[], known: readonly string[]): string[] {
-  return [...new Set(urls)].filter((url) => !known.includes(url)).slice(0, RELAYS_MAX);
 }

@@ -5,6 +5,7 @@ import type { Filter, SignedEvent } from '../event.ts';
 import { type Authenticate, Authentication } from './authentication.ts';
 import { BackOff } from './back-off.ts';
 import { Connection } from './connection.ts';
+import type { FetchInformation } from './information.ts';
 import { defaultLimits, type LinkLimits } from './limits.ts';
 import { type RelayMessage, readMessage } from './message.ts';
 import { Publications } from './publications.ts';
@@ -29,6 +30,8 @@ export interface LinkOptions {
   readonly auth?: Authenticate | undefined;
   /** Opens sockets; real ones when left out. */
   readonly openSocket?: OpenSocket | undefined;
+  /** Asks relays for their limits (NIP-11); without it they are not known. */
+  readonly fetchInformation?: FetchInformation | undefined;
   /** Bounds that differ from `defaultLimits`. */
   readonly limits?: Partial<LinkLimits> | undefined;
   /** Only a simulation that signs with stubs gives another one. */
@@ -45,8 +48,10 @@ export class RelayLink implements Relays {
   readonly #authentication: Authentication;
   readonly #subscriptions: Subscriptions;
   readonly #publications: Publications;
+  readonly #fetchInformation: FetchInformation | undefined;
   #offences = 0;
   #reports = 0;
+  #messageBytesMax = Number.POSITIVE_INFINITY;
 
   constructor(options: LinkOptions & { readonly url: string }) {
     const { url, clock, random } = options;
@@ -55,6 +60,7 @@ export class RelayLink implements Relays {
     this.#clock = clock;
     this.#log = options.log.child({ relay: url });
     this.#limits = limits;
+    this.#fetchInformation = options.fetchInformation;
     this.#connection = this.#makeConnection(options);
     this.#authentication = this.#makeAuthentication(options);
     const send = (message: readonly unknown[]) => this.#send(message);
@@ -81,6 +87,7 @@ export class RelayLink implements Relays {
       send,
       requireAuth,
       isOpen: () => this.#connection.isOpen(),
+      messageBytesMax: () => this.#messageBytesMax,
     });
     this.#connection.start();
   }
@@ -186,6 +193,13 @@ export class RelayLink implements Relays {
     this.#reports = 0;
     this.#subscriptions.opened();
     this.#publications.flush();
+    void this.#askLimits();
+  }
+
+  /** Its limits may be others after each outage. Until they are known, nothing waits for them. */
+  async #askLimits(): Promise<void> {
+    const information = await this.#fetchInformation?.(this.#url);
+    this.#messageBytesMax = information?.messageBytesMax ?? Number.POSITIVE_INFINITY;
   }
 
   #lost(): void {

@@ -16,6 +16,8 @@ export interface PublicationsOptions {
   readonly coolDown: BackOff;
   send(message: readonly unknown[]): void;
   isOpen(): boolean;
+  /** Longest frame that the relay takes, bytes, as it says itself. */
+  messageBytesMax(): number;
   /** An event got `auth-required:`; true when it is to wait for the authentication. */
   requireAuth(): boolean;
 }
@@ -84,9 +86,17 @@ export class Publications {
       const isDue =
         publication.phase === 'queued' && publication.after.every((one) => one.isSettled);
       if (!isDue) continue;
+      const message = ['EVENT', publication.event];
+      const sizeBytes = Buffer.byteLength(JSON.stringify(message));
+      const mostBytes = this.#options.messageBytesMax();
+      if (sizeBytes > mostBytes) {
+        // Relays drop such a frame without a word, or hang up.
+        publication.settle('refused', `not sent: ${sizeBytes} bytes, it takes ${mostBytes}`);
+        continue;
+      }
       publication.phase = 'sent';
       publication.words = undefined;
-      this.#options.send(['EVENT', publication.event]);
+      this.#options.send(message);
     }
   }
 

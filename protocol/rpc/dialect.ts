@@ -226,8 +226,12 @@ const CAP_NUMBER = new RegExp(
 );
 /** LNbits' payment service: "Insufficient balance.", "You must reserve at least ...". */
 const BALANCE = /\b(?:insufficient|not enough) (?:balance|funds)\b|\bmust reserve at least\b/i;
-/** LNbits' `api_payment`: 404 "Payment does not exist."; any other words prove nothing. */
-const NO_PAYMENT = /\bpayment (?:does not exist|not found)\b/i;
+/**
+ * The only words that prove that the wallet has no such payment, and all of them. Source: LNbits'
+ * `api_payment`, 404 "Payment does not exist."; a longer sentence with them in it is of another
+ * make, and proves nothing.
+ */
+const NO_PAYMENT = /^\s*payment does not exist\.?\s*$/i;
 /** Not public: common words of servers that fail for the moment. */
 const TRANSIENT = [
   /\btim(?:ed|e)[ -]?out\b/i,

@@ -18,11 +18,12 @@ export interface NostrRpcClientOptions {
   readonly signer: Signer;
   /** The wallet server's pinned key, hex: the only one whose answers count. */
   readonly transportPubkey: string;
+  /** Corrected: its `now` dates our calls. */
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Corrected time, Unix ms, for `created_at`; the clock's own when left out. */
-  readonly now?: () => number;
+  /** Takes the wallet's own time at that moment, Unix ms, from an answer that came soon. */
+  readonly heardTime?: (unixMs: number) => void;
 }
 
 /** Longest wait of `ask`, ms, beside the signer's own bound. Source: the contract in rpc.ts. */
@@ -45,8 +46,8 @@ const DECRYPTIONS_MAX = 64;
  * event once, so an answer not read is an answer lost; a restarting bunker is away for 1 to 3 min.
  */
 const DECRYPTION_DELAYS_MS = [2_000, 5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000];
-/** Longest time from publishing to an answer whose date still tells the clock offset, ms. */
-const OFFSET_DELAY_MAX_MS = 10_000;
+/** Longest time from publishing to an answer whose date still tells the time, ms. */
+const TIME_DELAY_MAX_MS = 10_000;
 const REQUEST_ID_BYTES = 16;
 
 type AnswerListener = (answer: RpcAnswer) => void;
@@ -61,14 +62,12 @@ interface OpenCall {
 /** When an answer arrived, before anything slow was done with it. */
 interface Arrival {
   readonly event: SignedEvent;
-  readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
 /** The client of one wallet server. See `RpcClient` for what its methods promise. */
 export class NostrRpcClient implements RpcClient {
   readonly #options: NostrRpcClientOptions;
-  readonly #now: () => number;
   readonly #rate: PublishRate;
   readonly #shards: ShardBuffer;
   readonly #seen = new RecentIds(SEEN_IDS_MAX);
@@ -78,12 +77,10 @@ export class NostrRpcClient implements RpcClient {
   #unsubscribe: Unsubscribe = () => undefined;
   #askedSinceSec = 0;
   #decrypting = 0;
-  #clockOffsetMs: number | undefined;
 
   /** Subscribes at once, so that the first answer finds a live subscription. */
   constructor(options: NostrRpcClientOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => options.clock.now());
     this.#rate = new PublishRate(options.clock);
     this.#shards = new ShardBuffer(options.clock);
     this.#subscribe();
@@ -94,7 +91,7 @@ export class NostrRpcClient implements RpcClient {
     const requestId = Buffer.from(random.bytes(REQUEST_ID_BYTES)).toString('hex');
     const plaintext = requestEnvelope({ rpcName, body, walletId, requestId });
     const content = await signer.encrypt(transportPubkey, plaintext);
-    const createdAtSec = Math.floor(this.#now() / 1000);
+    const createdAtSec = this.#nowSec();
     const event = await signer.sign({
       kind: kinds.rpc,
       created_at: createdAtSec,
@@ -169,10 +166,6 @@ export class NostrRpcClient implements RpcClient {
     }
   }
 
-  clockOffsetMs(): number | undefined {
-    return this.#clockOffsetMs;
-  }
-
   async close(): Promise<void> {
     this.#closed.abort();
     this.#unsubscribe();
@@ -189,11 +182,15 @@ export class NostrRpcClient implements RpcClient {
     if ((await this.#rate.take(priority, signal)) === 'refused') {
       return this.#notSent('too many calls wait, or it was given up');
     }
-    const ageSec = this.#now() / 1000 - call.event.created_at;
+    const ageSec = this.#options.clock.now() / 1000 - call.event.created_at;
     if (ageSec > PUBLISH_AGE_MAX_SEC) return this.#notSent(`${Math.floor(ageSec)} s old`);
     const open = this.#open.get(call.event.id);
     if (open) open.publishedAtMs ??= this.#options.clock.monotonic();
     return this.#options.relays.publish(call.event);
+  }
+
+  #nowSec(): number {
+    return Math.floor(this.#options.clock.now() / 1000);
   }
 
   #notSent(why: string): readonly PublishResult[] {
@@ -221,7 +218,7 @@ export class NostrRpcClient implements RpcClient {
 
   /** From our own clock and our own requests, never from what relays sent. */
   #sinceSec(): number {
-    let oldestSec = Math.floor(this.#now() / 1000);
+    let oldestSec = this.#nowSec();
     for (const { call } of this.#open.values()) {
       oldestSec = Math.min(oldestSec, call.event.created_at);
     }
@@ -239,7 +236,7 @@ export class NostrRpcClient implements RpcClient {
       return;
     }
     this.#seen.add(event.id);
-    const arrival = { event, wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const arrival = { event, monotonicMs: clock.monotonic() };
     void this.#decrypt(arrival);
   }
 
@@ -312,9 +309,10 @@ export class NostrRpcClient implements RpcClient {
   }
 
   /** Only from an answer that came soon after its call: a relay may hold back an old one. */
-  #noteClock({ event, wallMs, monotonicMs }: Arrival, { publishedAtMs }: OpenCall): void {
-    if (publishedAtMs === undefined || monotonicMs - publishedAtMs > OFFSET_DELAY_MAX_MS) return;
-    // Half a second, because `created_at` is cut off to whole ones.
-    this.#clockOffsetMs = event.created_at * 1000 + 500 - Math.floor(wallMs);
+  #noteClock({ event, monotonicMs }: Arrival, { publishedAtMs }: OpenCall): void {
+    if (publishedAtMs === undefined || monotonicMs - publishedAtMs > TIME_DELAY_MAX_MS) return;
+    const { heardTime, clock } = this.#options;
+    // Half a second, because `created_at` is cut off to whole ones; and what was spent since then.
+    heardTime?.(event.created_at * 1000 + 500 + clock.monotonic() - monotonicMs);
   }
 }

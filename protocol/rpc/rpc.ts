@@ -15,7 +15,10 @@ export type RpcAnswer =
   | { readonly kind: 'ok'; readonly data: unknown }
   | { readonly kind: 'refused'; readonly error: string };
 
-/** An answer, or none within the bound (which may also mean: unknown method, bitspire-wire.md 2.3). */
+/**
+ * An answer, or none within the bound (which may also mean: unknown method, bitspire-wire.md
+ * 2.3).
+ */
 export type RpcOutcome = RpcAnswer | { readonly kind: 'unanswered' };
 
 /** Calls the wallet. Answers count only from the pinned key, for open calls, once per event. */
@@ -37,7 +40,5 @@ export interface RpcClient {
    * out). Never for a call that moves money. @throws SignerError
    */
   ask(rpcName: string, body: unknown, walletId?: string, limitMs?: number): Promise<RpcOutcome>;
-  /** The time of the wallet's last answer by its own clock less ours, ms; undefined when unknown. */
-  clockOffsetMs(): number | undefined;
   close(): Promise<void>;
 }

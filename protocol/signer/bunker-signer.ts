@@ -123,6 +123,11 @@ export class BunkerSigner implements Signer {
     return this.#probe();
   }
 
+  /** Asks where the bunker wants to be met; see `Nip46Client`. It says nothing about health. */
+  switchRelays(): Promise<Nip46Outcome> {
+    return this.#options.client.switchRelays();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelProbe();

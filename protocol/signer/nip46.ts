@@ -161,10 +161,11 @@ export class Nip46Client {
   }
 
   /**
-   * Asks for the relays that the bunker wants to be met on: JSON; null, so `faulty`, for no wish.
+   * Asks once for the relays that the bunker wants to be met on: JSON; null, so `faulty`, for no
+   * wish. One that knows no such wish is silent.
    */
-  switchRelays(options?: RequestOptions): Promise<Nip46Outcome> {
-    return this.request('switch_relays', [], options);
+  switchRelays(options: RequestOptions = {}): Promise<Nip46Outcome> {
+    return this.request('switch_relays', [], { ...options, once: true });
   }
 
   /**

@@ -1,7 +1,8 @@
 /**
- * What a client computes with a key that it holds itself. It is an argument, so that a simulation
- * on
- * virtual time may put something cheaper in its place; `createNostrCrypto` is the real thing.
+ * What is computed with a key that is held here: our client key, and the keys of simulated peers.
+ * It
+ * is an argument, so that a simulation on virtual time may put something cheaper in its place;
+ * `createNostrCrypto` is the real thing.
  */
 import { ECDH } from 'node:crypto';
 import * as nip44 from 'nostr-tools/nip44';
@@ -43,6 +44,11 @@ export function isPublicKey(hex: string): boolean {
     // Half of all 32-byte numbers are the x of no point, and nothing else can fail here.
     return false;
   }
+}
+
+/** A new secret key. A value outside the curve's order has a chance of 2^-128 and throws later. */
+export function newSecretKey(random: Random): Uint8Array {
+  return random.bytes(SECRET_KEY_BYTES);
 }
 
 /** Real keys, signatures and encryption. */

@@ -6,7 +6,7 @@
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { PublishResult, Relays } from '../relay/relay.ts';
-import { newSecretKey, type PeerCrypto } from './crypto.ts';
+import { type NostrCrypto, newSecretKey } from '../signer/nostr-crypto.ts';
 import type { InvoiceMaker } from './keeper/bolt11.ts';
 import { linkIdOf } from './keeper/lnurl.ts';
 import { LnurlWithdraw } from './keeper/lnurl-withdraw.ts';
@@ -42,7 +42,7 @@ export interface KeeperOptions {
   readonly relays: Relays;
   readonly clock: Clock;
   readonly random: Random;
-  readonly crypto: PeerCrypto;
+  readonly crypto: NostrCrypto;
   readonly invoices: InvoiceMaker;
   readonly log: Log;
   /** The machine on the roster, hex. */
@@ -121,6 +121,7 @@ export class Keeper {
       nameWallet: true,
       namePaymentWallet: true,
       zeroPreimages: false,
+      foreignPreimages: false,
       requireWalletId: false,
       unknownSender: 'autoAccount' as const,
     });

@@ -5,8 +5,8 @@ import { messageOf } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { type EventTemplate, kinds, type SignedEvent } from '../event.ts';
 import type { Relays, Unsubscribe } from '../relay/relay.ts';
+import type { NostrCrypto } from '../signer/nostr-crypto.ts';
 import { BunkerPolicy, type BunkerState, type SimulatedBunker } from './bunker-policy.ts';
-import type { PeerCrypto } from './crypto.ts';
 import { isAddressable, tagValue } from './relay-rules.ts';
 
 /** What `startMemoryBunker` needs. */
@@ -14,7 +14,7 @@ export interface MemoryBunkerOptions {
   readonly relays: Relays;
   readonly clock: Clock;
   readonly random: Random;
-  readonly crypto: PeerCrypto;
+  readonly crypto: NostrCrypto;
   readonly log: Log;
   /** The machine's identity key, 32 bytes. */
   readonly secretKey: Uint8Array;

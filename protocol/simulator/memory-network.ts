@@ -7,9 +7,9 @@ import { matchFilter } from 'nostr-tools/filter';
 import type { Clock } from '#protocol/base/clock.ts';
 import type { Filter, SignedEvent } from '../event.ts';
 import type { Relays } from '../relay/relay.ts';
-import { bareEvent } from './crypto.ts';
 import { MemoryRelays } from './memory-relays.ts';
 import {
+  bareEvent,
   isAddressable,
   isEphemeral,
   type RelayRules,

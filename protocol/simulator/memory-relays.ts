@@ -7,7 +7,6 @@ import type {
   SubscriptionListener,
   Unsubscribe,
 } from '../relay/relay.ts';
-import { bareEvent } from './crypto.ts';
 import type {
   Direction,
   HubClient,
@@ -15,6 +14,7 @@ import type {
   MemoryClient,
   MemoryNetwork,
 } from './memory-network.ts';
+import { bareEvent } from './relay-rules.ts';
 
 /** How long a publish waits for the relay's OK when its caller does not say, ms. */
 const PUBLISH_LIMIT_MS = 5_000;

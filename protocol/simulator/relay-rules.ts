@@ -18,6 +18,12 @@ export const isEphemeral = (kind: number): boolean => kind >= 20_000 && kind < 3
 /** True for kinds of which relays keep one event per author and `d` tag (NIP-01). */
 export const isAddressable = (kind: number): boolean => kind >= 30_000 && kind < 40_000;
 
+/** The seven fields of an event, without the mark by which nostr-tools remembers a verdict. */
+export function bareEvent(event: SignedEvent): SignedEvent {
+  const { id, pubkey, created_at, kind, content, sig } = event;
+  return { id, pubkey, created_at, kind, tags: event.tags.map((tag) => [...tag]), content, sig };
+}
+
 /** The first value of a tag, or undefined. */
 export function tagValue(event: Pick<SignedEvent, 'tags'>, name: string): string | undefined {
   return event.tags.find((tag) => tag[0] === name)?.[1];

@@ -9,9 +9,9 @@ import { Secret } from '#protocol/base/secret.ts';
 import { kinds } from '../event.ts';
 import { formatSeed } from '../pairing/seed.ts';
 import { RelayPool } from '../relay/pool.ts';
+import { createNostrCrypto, newSecretKey } from '../signer/nostr-crypto.ts';
 import { startBunker } from './bunker.ts';
 import type { SimulatedBunker } from './bunker-policy.ts';
-import { createPeerCrypto, newSecretKey } from './crypto.ts';
 import { createInvoiceMaker } from './keeper/bolt11.ts';
 import { startLnurlHttp } from './keeper/lnurl-http.ts';
 import { type Keeper, startKeeper } from './keeper.ts';
@@ -154,7 +154,7 @@ async function startWallet(
     answer: (path) => keeper?.answerLnurl(path) ?? { status: 'ERROR', reason: 'Starting.' },
   });
   stops.push(() => http.stop());
-  const crypto = createPeerCrypto(random);
+  const crypto = createNostrCrypto(random);
   const transport = bytesOf(keys.transport);
   const relays = new RelayPool({
     clock,

@@ -145,6 +145,61 @@ test('wrong codes are counted and shut the door for a while', async () => {
   expect(later).toMatchObject({ ok: false, code: 'notFound' });
 });
 
+test('words that are none of the list are a typing error, and no guess', async () => {
+  await begin();
+  for (let typed = 0; typed < 10; typed++) {
+    const result = await machine.act({ do: 'redeem', code: 'zoo zoo zoo zoo zooo' });
+    expect(result).toMatchObject({
+      ok: false,
+      code: 'notFound',
+      reason: expect.stringContaining('spelling'),
+    });
+  }
+  expect(machine.running.store.wrongTries.countSince('claim', 0)).toBe(0);
+});
+
+test('a deposit that was paid out by hand brings no link any more', async () => {
+  await begin({ maxCashInSats: 10_000 });
+  await machine.act({ do: 'startCashIn' });
+  await machine.insert(20);
+  await machine.untilCashIn(({ notes }) => notes === 1, 'the note is in');
+  const code = machine.cashIn.claimCode ?? '';
+  await machine.act({ do: 'finish' });
+  expect(await machine.leave()).toBe('owed');
+  const { service, store } = machine.running;
+  const [owed] = store.obligations.list();
+  if (!owed) throw new Error('nothing is owed');
+  const settlement = { obligationId: owed.id, by: 'Ana', reason: 'paid from another wallet' };
+  expect(service.settle(settlement)).toBe('settled');
+  machine.keeper.setMaxCashInSats(null);
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: false, code: 'closed' });
+  expect(machine.keeper.books().withdrawLinks).toEqual([]);
+  expect(store.transactions.listOpen()).toEqual([]);
+  await machine.clock.advance(600_000);
+  expect(machine.keeper.books().withdrawLinks).toEqual([]);
+});
+
+test('a link that comes after its deposit was paid out by hand is the operator’s, not shown', async () => {
+  await begin();
+  machine.keeper.switches.dropAnswers = 3;
+  await machine.act({ do: 'startCashIn' });
+  await machine.insert(20);
+  await machine.untilCashIn(({ notes }) => notes === 1, 'the note is in');
+  const code = machine.cashIn.claimCode ?? '';
+  await machine.act({ do: 'finish' });
+  await machine.leave();
+  const { service, store } = machine.running;
+  const owed = () => store.obligations.list({ open: true });
+  await machine.clock.until(() => owed().length > 0, 900_000);
+  const [unanswered] = owed();
+  if (!unanswered) throw new Error('nothing is owed');
+  expect(unanswered.kind).toBe('withdrawUnanswered');
+  const settlement = { obligationId: unanswered.id, by: 'Ana', reason: 'paid by hand' };
+  expect(service.settle(settlement)).toBe('settled');
+  expect(store.intents.listOpen('withdraw')).toEqual([]);
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: false, code: 'closed' });
+});
+
 test('a lost answer is asked for again; only one link is ever shown', async () => {
   await begin();
   machine.keeper.switches.dropAnswers = 1;

@@ -163,6 +163,79 @@ test('nobody pays: the invoice lapses and its notes are free again', async () =>
   expect(machine.running.store.intents.listOpen()).toEqual([]);
 });
 
+test('a wallet that says it in words nobody knows ends no invoice, over a start as well', async () => {
+  await begin();
+  const bolt11 = await machine.sell(7_000);
+  const { switches } = machine.keeper;
+  switches.refuse = (name) => (name === 'get_payment' ? 'Internal server error.' : undefined);
+  await machine.act({ do: 'cancel' });
+  await machine.leave();
+  await machine.clock.advance(900_000);
+  // It was under way when the invoice ended.
+  machine.keeper.pay(bolt11, { evenExpired: true });
+  await machine.clock.advance(900_000);
+  expect(machine.kinds()).not.toContain('payment.lapsed');
+  machine.cutPower();
+  await machine.powerOn();
+  await machine.clock.advance(60_000);
+  expect(machine.running.store.intents.listOpen('payment')).toHaveLength(1);
+  switches.refuse = () => undefined;
+  await machine.clock.until(() => obligations().length > 0, 700_000);
+  expect(obligations()).toMatchObject([{ kind: 'latePayment', amountMinor: 7_000 }]);
+});
+
+test('a payment that does not prove itself holds the cash for the operator to judge', async () => {
+  await begin();
+  const bolt11 = await machine.sell(7_000);
+  const code = machine.cashOut.claimCode ?? '';
+  machine.keeper.switches.foreignPreimages = true;
+  machine.keeper.pay(bolt11);
+  await machine.untilCashOut(({ outcome }) => outcome !== null, 'held');
+  expect(machine.cashOut).toMatchObject({ outcome: { code: 'needsOperator' }, claimCode: code });
+  const held = { kind: 'doubtfulPayment', state: 'unknown', amountMinor: 7_000 };
+  expect(obligations()).toMatchObject([held]);
+  await machine.leave();
+  machine.cutPower();
+  await machine.powerOn();
+  expect(obligations()).toMatchObject([held]);
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: false, code: 'closed' });
+  expect(commands()).toBe(0);
+  expect(machine.view.cashOut.reasons.map(({ code: why }) => why)).not.toContain('unsettled');
+});
+
+test('the journal alone proves the figures of a sale', async () => {
+  await begin();
+  await machine.sell(7_000);
+  const [entry] = machine.running.store.journal.read({ kind: 'cashOut.reserved' });
+  expect(entry?.body).toMatchObject({
+    amountMinor: 7_000,
+    rateMinorPerBtc: 9_711_700,
+    rateSource: 'fixed by configuration',
+    principalSats: 72_079,
+    fees: { kind: 'legs', platform: 0.03, operator: 0.05 },
+    feeSats: 2_162 + 3_604,
+    wireSats: 77_845,
+  });
+});
+
+test('what was settled by hand is not redeemed as well: its code is void', async () => {
+  await begin();
+  const bolt11 = await machine.sell(7_000);
+  const code = machine.cashOut.claimCode ?? '';
+  await machine.act({ do: 'cancel' });
+  await machine.leave();
+  machine.keeper.pay(bolt11);
+  await machine.clock.until(() => obligations().length > 0, 120_000);
+  const { service, store } = machine.running;
+  const [owed] = store.obligations.list();
+  if (!owed) throw new Error('nothing is owed');
+  const settlement = { obligationId: owed.id, by: 'Ana', reason: 'paid from the till' };
+  expect(service.settle(settlement)).toBe('settled');
+  expect(owed.transactionId && store.secrets.get(owed.transactionId, 'claimCode')).toBeUndefined();
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: false, code: 'closed' });
+  expect(machine.dispenser.truth().customer).toEqual({});
+});
+
 test('at most three unpaid invoices hold notes back at a time', async () => {
   await begin();
   for (let round = 0; round < 3; round++) {

@@ -1,7 +1,7 @@
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hashClaimCode, newClaimCode, normaliseClaimCode } from '#agent/claim-code.ts';
+import { hashClaimCode, isClaimCode, newClaimCode, normaliseClaimCode } from '#agent/claim-code.ts';
 import { type Random, systemRandom } from '#protocol/base/clock.ts';
 import { Secret } from '#protocol/base/secret.ts';
 
@@ -77,4 +77,12 @@ test('other words, another order or another key are another hash', () => {
   const otherKey = new Secret(new Uint8Array(32).fill(2));
   expect(hashClaimCode(KEY, words)).not.toBe(hashClaimCode(otherKey, words));
   expect(hashClaimCode(KEY, words)).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test('only five words of the list are a code, however they are typed', () => {
+  fc.assert(fc.property(code, (words) => isClaimCode(words.join('-').toUpperCase())));
+  for (const typed of ['', 'zoo', 'zoo zoo zoo zoo', 'zoo zoo zoo zoo zoo zoo']) {
+    expect(isClaimCode(typed)).toBe(false);
+  }
+  expect(isClaimCode('zoo zoo zoo zoo zooo')).toBe(false);
 });

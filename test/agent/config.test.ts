@@ -39,11 +39,13 @@ describe('a configuration', () => {
       network: 'bitcoin',
       limits: {
         max_cash_in_sats: null,
+        noEscrowSats: 100_000,
         exposurePerHourSats: 20_000_000,
         exposurePerDaySats: 100_000_000,
         walletReserveSats: 0,
         cashOutNotesMax: 40,
       },
+      signer: { caps: [] },
       rate: { kind: 'public' },
       cassettes: { changedDenomination: 'park', raisedCount: 'set' },
       beacon: { public: false, cashLevel: false },

@@ -4,6 +4,7 @@ import { DeviceWatch } from '#agent/device-watch.ts';
 import type { Parts } from '#agent/parts.ts';
 import type { Direction } from '#agent/reasons.ts';
 import type { CashAcceptor } from '#hal/cash-acceptor.ts';
+import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import { position } from '#protocol/base/ids.ts';
 import { CashInRig, type CashInRigOptions, dollars } from '#test/support/cash-in-rig.ts';
@@ -433,6 +434,49 @@ test('an idle dispenser is asked again and again, one that a session uses is not
   session.dispenses = false;
   await rig.clock.advance(10_000);
   expect(watch.dispenserStatus()?.device).toBe('offline');
+  watch.close();
+});
+
+test('notes that lie in the slot close cash-out, and nothing else, until they are taken', async () => {
+  const rig = new CashInRig({ device: FAST });
+  const slot: { exit: CashDispenserStatus['exit'] } = { exit: 'notes' };
+  const real = rig.parts.dispenser;
+  const dispenser = new Proxy(real, {
+    get(target, key) {
+      if (key === 'status') return async () => ({ ...(await real.status()), ...slot });
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const { watch, why } = watched(rig, { dispenser });
+  await rig.run(watch.start());
+  await rig.clock.advance(30_000);
+  expect(why('cashOut')).toEqual(['dispenser: Notes were left in the slot.']);
+  expect(why('cashIn')).toEqual([]);
+  slot.exit = 'clear';
+  await rig.clock.advance(10_000);
+  expect(why('cashOut')).toEqual([]);
+  watch.close();
+});
+
+test('a note in doubt closes the slot until the validator is seen to be ready', async () => {
+  const { rig, watch, session, why } = await started();
+  const doubt = () => rig.parts.board.set('cashIn', 'noteUnknown', 'Where is it?');
+  session.takes = true;
+  doubt();
+  await rig.clock.advance(30_000);
+  expect(why('cashIn')).toEqual(['noteUnknown: Where is it?']);
+  session.takes = false;
+  await rig.clock.advance(10_000);
+  expect(why('cashIn')).toEqual([]);
+  rig.cable.unplug();
+  await rig.clock.advance(12_000);
+  doubt();
+  await rig.clock.advance(30_000);
+  expect(why('cashIn')).toHaveLength(2);
+  rig.cable.plug();
+  await rig.clock.advance(30_000);
+  expect(why('cashIn')).toEqual([]);
   watch.close();
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
+import { F56Dispenser } from '#hal/f56/driver.ts';
 import { Id003Acceptor } from '#hal/id003/driver.ts';
 import { LcdmDispenser } from '#hal/lcdm/driver.ts';
 import { lcdmModels } from '#hal/lcdm/models.ts';
@@ -19,11 +20,20 @@ test('a validator is made by its protocol', () => {
   expect(acceptor).toBeInstanceOf(Id003Acceptor);
 });
 
+test('a validator that cannot be asked for its values is made with them, or not at all', () => {
+  const sio = { ...common, protocol: 'sio', currency: 'USD' };
+  expect(makeAcceptor({ ...sio, channels: [5, 10, 0] }).values()).toEqual([500, 1000]);
+  expect(() => makeAcceptor(sio)).toThrow('channels');
+});
+
 test('a dispenser is made by protocol and model, the LCDM-4000 when none is named', () => {
   const positions = (model: string | undefined) =>
     makeDispenser({ ...common, protocol: 'lcdm', model }).capabilities.positions;
   expect(makeDispenser({ ...common, protocol: 'lcdm' })).toBeInstanceOf(LcdmDispenser);
   expect(positions(undefined)).toEqual(positions('lcdm-4000'));
+  const f56 = makeDispenser({ ...common, protocol: 'f56' });
+  expect(f56).toBeInstanceOf(F56Dispenser);
+  expect(f56.capabilities.positions).toHaveLength(4);
   for (const model of Object.keys(lcdmModels)) expect(positions(model).length).toBeGreaterThan(0);
 });
 
@@ -33,7 +43,7 @@ test.each([
     () => makeAcceptor({ ...common, protocol: 'ebds', currency: 'USD' }),
     'ebds; id003',
   ],
-  ['a dispenser’s protocol', () => makeDispenser({ ...common, protocol: 'f56' }), 'f56; lcdm'],
+  ['a dispenser’s protocol', () => makeDispenser({ ...common, protocol: 'hcm2' }), 'hcm2; f56'],
   [
     'a model',
     () => makeDispenser({ ...common, protocol: 'lcdm', model: 'toString' }),

@@ -1,6 +1,7 @@
 /** A machine with a dead signer says so before anyone comes, and comes back by itself. */
 import { afterEach, expect, test } from 'vitest';
 import type { MachineView } from '#agent/api/schemas.ts';
+import { logLines } from '#test/support/log-lines.ts';
 import { WholeMachine } from '#test/support/whole-machine.ts';
 
 let machine: WholeMachine;
@@ -50,4 +51,36 @@ test('a configured cap of 0 closes cash-in alone', async () => {
   machine = await WholeMachine.inService({ config: { limits: { max_cash_in_sats: 0 } } });
   expect(codes(machine.view)).toEqual(['capIsZero']);
   expect(machine.view.cashOut.open).toBe(true);
+});
+
+test('a clock that is over a minute wrong closes the machine under its own name', async () => {
+  machine = await WholeMachine.inService();
+  machine.keeper.switches.clockSkewMs = 70_000;
+  await machine.until((view) => codes(view).includes('clock'), 'the wallet tells the time');
+  expect(codes(machine.view)).toEqual(['clock']);
+  expect(machine.view.cashOut.reasons).toEqual([
+    { code: 'clock', text: expect.stringMatching(/^The clock of this machine is 70 s slow\./) },
+  ]);
+  machine.keeper.switches.clockSkewMs = 0;
+  await opensAgain();
+});
+
+test('half a minute of it is written down and closes nothing', async () => {
+  const { log, lines } = logLines();
+  machine = await WholeMachine.inService({ log });
+  machine.keeper.switches.clockSkewMs = -40_000;
+  const isWritten = () => lines.some((line) => line.includes('clock is wrong'));
+  await machine.until(isWritten, 'the alarm');
+  expect(isOpen(machine.view)).toBe(true);
+});
+
+test('without signatures for a whole session none begins', async () => {
+  machine = await WholeMachine.inService({
+    config: { signer: { caps: [{ count: 66, minutes: 60 }] } },
+  });
+  await machine.until((view) => !view.cashOut.open, 'they are used up');
+  expect(machine.view.cashOut.reasons).toMatchObject([{ code: 'signatures' }]);
+  expect(await machine.act({ do: 'startCashOut' })).toMatchObject({ ok: false, code: 'closed' });
+  // A cash-in needs fewer.
+  expect(machine.view.cashIn.open).toBe(true);
 });

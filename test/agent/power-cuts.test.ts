@@ -41,6 +41,16 @@ function assertNothingLost(): void {
   expect(booked).toBeLessThanOrEqual(truth);
 }
 
+/**
+ * To the cent: what is booked as handed out, and the rest of the price owed; or all of the price in
+ * doubt, once, since what a cut unit says of its last notes proves none of them.
+ */
+function assertCovered(priceMinor: number, bookedMinor: number): void {
+  const inDoubt = obligations().some(({ kind }) => kind === 'dispenseUnknown');
+  const owed = obligations().reduce((sum, { amountMinor }) => sum + (amountMinor ?? 0), 0);
+  expect(owed).toBe(inDoubt ? priceMinor : priceMinor - bookedMinor);
+}
+
 for (const afterMs of [0, 60, 150, 400, 700, 900]) {
   test(`a note on its way, cut ${afterMs} ms after its intent`, async () => {
     machine = await WholeMachine.inService();
@@ -96,10 +106,8 @@ for (const afterMs of [0, 100, 400, 700, 1_000, 1_500, 2_500]) {
     const handedOut = twenties(customer) * 2_000;
     const { store } = machine.running;
     const booked = store.ledger.count('customer', 2_000 as never) * 2_000;
-    const owed = obligations().reduce((sum, { amountMinor }) => sum + (amountMinor ?? 0), 0);
-    // What is booked was handed out; the rest of the price is owed or in doubt, to the cent.
     expect(booked).toBeLessThanOrEqual(handedOut);
-    expect(booked + owed).toBe(8_000);
+    assertCovered(8_000, booked);
     expect(store.ledger.count('reject', 2_000 as never)).toBeLessThanOrEqual(twenties(reject));
   });
 }
@@ -118,6 +126,40 @@ test('an invoice that was on the screen is asked for after the start', async () 
   expect(machine.cashOut.dispensedMinor).toBe(7_000);
 });
 
+for (const [kind, afterMs] of [
+  ['claim.redeeming', 0],
+  ['dispense.intended', 0],
+  ['dispense.intended', 700],
+  ['dispense.intended', 2_500],
+] as const) {
+  test(`a claim that is redeemed, cut ${afterMs} ms after ${kind}`, async () => {
+    machine = await WholeMachine.inService();
+    const bolt11 = await machine.sell(8_000);
+    const code = machine.cashOut.claimCode ?? '';
+    await machine.act({ do: 'cancel' });
+    await machine.leave();
+    machine.keeper.pay(bolt11);
+    await machine.clock.until(() => obligations().length > 0, 120_000);
+    await machine.act({ do: 'redeem', code });
+    await cutAfter(kind, afterMs);
+    assertNothingLost();
+    const { store } = machine.running;
+    expect(store.intents.listOpen('claim')).toEqual([]);
+    expect(store.obligations.list().filter(({ state }) => state === 'redeeming')).toEqual([]);
+    const booked = store.ledger.count('customer', 2_000 as never) * 2_000;
+    assertCovered(8_000, booked);
+    expect(booked).toBeLessThanOrEqual(twenties(machine.dispenser.truth().customer) * 2_000);
+    if (kind !== 'claim.redeeming') return;
+    // No command left: the code is good for all of it, as before.
+    expect(booked).toBe(0);
+    await machine.until(({ cashOut }) => cashOut.open, 'open');
+    expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: true });
+    await machine.untilCashOut(({ outcome }) => outcome !== null, 'redeemed');
+    expect(machine.cashOut.dispensedMinor).toBe(8_000);
+    expect(obligations()).toEqual([]);
+  });
+}
+
 test('a sale that was reserved and never invoiced ends, and its notes are free', async () => {
   machine = await WholeMachine.inService();
   machine.keeper.switches.silent = true;
@@ -128,4 +170,15 @@ test('a sale that was reserved and never invoiced ends, and its notes are free',
   machine.keeper.switches.silent = false;
   expect(machine.running.store.transactions.listOpen()).toEqual([]);
   expect(machine.running.store.intents.listOpen()).toEqual([]);
+});
+
+test('wrong codes are counted on disk: a start forgets none of them', async () => {
+  machine = await WholeMachine.inService();
+  const guess = () => machine.act({ do: 'redeem', code: 'zoo zoo zoo zoo zoo' });
+  for (let wrong = 0; wrong < 5; wrong++) {
+    expect(await guess()).toMatchObject({ code: 'notFound' });
+  }
+  machine.cutPower();
+  await machine.powerOn();
+  expect(await guess()).toMatchObject({ code: 'tooManyTries' });
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Config } from '#agent/config.ts';
-import { type FetchJson, fetchJson } from '#agent/fetch-json.ts';
+import { type FetchJson, makeFetchJson } from '#agent/fetch-json.ts';
 import { agreedPrice } from '#agent/rate-sources.ts';
 import { openRates } from '#agent/rates.ts';
 import { ReasonBoard } from '#agent/reasons.ts';
@@ -86,7 +86,11 @@ describe('a fixed rate', () => {
       async () => null,
     );
     await clock.advance(MINUTE_MS);
-    expect(await rates.fresh(0)).toEqual({ minorPerBtc: 9_000_000, atMonotonicMs: MINUTE_MS });
+    expect(await rates.fresh(0)).toEqual({
+      minorPerBtc: 9_000_000,
+      source: 'fixed by configuration',
+      atMonotonicMs: MINUTE_MS,
+    });
     expect(rates.latest()?.minorPerBtc).toBe(9_000_000);
     expect([asked, why()]).toEqual([[], undefined]);
   });
@@ -96,12 +100,13 @@ describe('the rate of LNbits', () => {
   test('is asked for when it is older than wanted, and not before', async () => {
     const { clock, rates, asked } = lnbitsRig(90_123.456, 'https://lnbits.example/');
     expect(rates.latest()).toBeUndefined();
-    expect(await rates.fresh(MINUTE_MS)).toEqual({ minorPerBtc: 9_012_346, atMonotonicMs: 0 });
+    const url = 'https://lnbits.example/api/v1/rate/USD';
+    const first = { minorPerBtc: 9_012_346, source: url, atMonotonicMs: 0 };
+    expect(await rates.fresh(MINUTE_MS)).toEqual(first);
     await clock.advance(MINUTE_MS);
-    expect(await rates.fresh(MINUTE_MS)).toEqual({ minorPerBtc: 9_012_346, atMonotonicMs: 0 });
+    expect(await rates.fresh(MINUTE_MS)).toEqual(first);
     await clock.advance(1);
     expect((await rates.fresh(MINUTE_MS))?.atMonotonicMs).toBe(MINUTE_MS + 1);
-    const url = 'https://lnbits.example/api/v1/rate/USD';
     expect(asked).toEqual([url, url]);
   });
 
@@ -170,13 +175,15 @@ describe('public prices', () => {
   const rateOf = async (prices: Prices, currency = 'USD') => {
     const rig = makeRig({ kind: 'public' }, publicAnswers(prices, currency), currency);
     const rate = await rig.rates.fresh(0);
-    return { rate: rate?.minorPerBtc, why: rig.why(), asked: rig.asked };
+    const { minorPerBtc, source } = rate ?? {};
+    return { rate: minorPerBtc, source, why: rig.why(), asked: rig.asked };
   };
 
   test('are the median of those that agree', async () => {
     const all = { coinbase: 90_000, kraken: '90100.5', bitstamp: 90_300, coingecko: 90_200 };
-    const { rate, asked } = await rateOf({ ...all, yadio: 120_000 });
+    const { rate, source, asked } = await rateOf({ ...all, yadio: 120_000 });
     expect(rate).toBe(9_015_025);
+    expect(source).toMatch(/^median of Coinbase: 9000000, Kraken: 9010050, .*Yadio: 12000000$/);
     expect(asked).toHaveLength(5);
     expect(asked.every((url) => url.startsWith('https://'))).toBe(true);
   });
@@ -292,17 +299,31 @@ describe('asking over HTTP', () => {
   }
 
   test('gives what the server says', async () => {
-    expect(await fetchJson(await serve(200, '{"price": 1}'))).toEqual({ price: 1 });
+    expect(await makeFetchJson()(await serve(200, '{"price": 1}'))).toEqual({ price: 1 });
+  });
+
+  test('tells the time of the server, also through a cache', async () => {
+    const heard: [string, number][] = [];
+    const ask = makeFetchJson((host, unixMs) => heard.push([host, unixMs]));
+    const date = 'Sat, 21 Nov 2026 12:00:00 GMT';
+    await ask(await serve(200, '1', { date }));
+    await ask(await serve(200, '1', { date, age: '30' }));
+    await ask(await serve(200, '1', { date: 'soon' }));
+    const unixMs = Date.parse(date) + 500;
+    expect(heard).toEqual([
+      ['127.0.0.1', unixMs],
+      ['127.0.0.1', unixMs + 30_000],
+    ]);
   });
 
   test('ends with an error for anything else', async () => {
-    await expect(fetchJson(await serve(500, '{"price": 1}'))).rejects.toThrow('says 500');
-    await expect(fetchJson(await serve(200, '<html>'))).rejects.toThrow(SyntaxError);
-    await expect(fetchJson(await serve(204, ''))).rejects.toThrow(SyntaxError);
+    await expect(makeFetchJson()(await serve(500, '{"price": 1}'))).rejects.toThrow('says 500');
+    await expect(makeFetchJson()(await serve(200, '<html>'))).rejects.toThrow(SyntaxError);
+    await expect(makeFetchJson()(await serve(204, ''))).rejects.toThrow(SyntaxError);
     const target = await serve(200, '{"price": 1}');
-    await expect(fetchJson(await serve(302, '', { location: target }))).rejects.toThrow();
+    await expect(makeFetchJson()(await serve(302, '', { location: target }))).rejects.toThrow();
     const long = JSON.stringify({ price: 1, more: 'x'.repeat(65_536) });
-    await expect(fetchJson(await serve(200, long))).rejects.toThrow('above 65536 bytes');
+    await expect(makeFetchJson()(await serve(200, long))).rejects.toThrow('above 65536 bytes');
   });
 
   test('is what rates do by themselves', async () => {

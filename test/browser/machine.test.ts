@@ -1,5 +1,5 @@
 /** A cash-in and a cash-out done on the screen, in a real browser, on the whole machine. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -32,9 +32,6 @@ const ARGUMENTS = [
   '--disable-sync',
 ];
 const WAIT_MS = 30_000;
-const hasBrowser = existsSync(CHROMIUM);
-/** Where there is no browser these tests are shown as skipped. */
-const inBrowser = test.skipIf(!hasBrowser);
 const context = { clock: systemClock, random: systemRandom, log: silentLog };
 const devices = {
   validator: { protocol: 'id003', model: undefined },
@@ -49,9 +46,8 @@ let api: RunningApi;
 let browser: Browser;
 
 beforeAll(async () => {
-  if (!hasBrowser) return;
   folder = mkdtempSync(join(tmpdir(), 'spire-browser-'));
-  world = await openWorld(context, folder);
+  world = await openWorld(context, folder, devices);
   hardware = await openHardware(context, folder, devices, false);
   await pairOnce(context, world, join(folder, 'state'));
   const config = demoConfig(folder, devices, hardware.ports, 0);
@@ -81,7 +77,6 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  if (!hasBrowser) return;
   await browser.close();
   await api.close();
   await agent.stop();
@@ -90,7 +85,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** After a change the screen ignores presses for 350 ms: a second tap was meant for the last one. */
+/**
+ * After a change the screen ignores presses for 350 ms: a second tap was meant for the last
+ * one.
+ */
 const SETTLE_MS = 400;
 async function press(page: Page, name: RegExp): Promise<void> {
   const button = page.getByRole('button', { name }).first();
@@ -130,51 +128,47 @@ for (const viewport of [
   { width: 1080, height: 1920 },
   { width: 1280, height: 800 },
 ]) {
-  inBrowser(
-    `cash in and cash out at ${viewport.width}x${viewport.height}`,
-    async () => {
-      const page = await browser.newPage({ viewport });
-      const before = truthOf(hardware);
-      const booked = agent.store.journal.count();
-      await page.goto(api.screenUrl ?? '');
-      await press(page, /^Buy bitcoin/);
-      await says(page, /gives no change/);
-      await insert(20);
-      await says(page, /\$20/);
-      const code = await payload(() => agent.service.view().session?.claimCode);
-      await says(page, new RegExp(code.split(' ')[0] ?? ''));
-      await press(page, /^Finish$/);
-      await says(page, /Scan to get your bitcoin/);
-      expect(await noOverflow(page)).toBe(true);
-      const lnurl = await payload(() => {
-        const { session } = agent.service.view();
-        return session?.kind === 'cashIn' ? session.lnurl : undefined;
-      });
-      expect(world.keeper.claim(lnurl)).toMatchObject({ ok: true });
-      await says(page, /Your sats have been claimed/);
-      await says(page, /\+1 555 0100/);
-      await press(page, /^Done$/);
+  test(`cash in and cash out at ${viewport.width}x${viewport.height}`, async () => {
+    const page = await browser.newPage({ viewport });
+    const before = truthOf(hardware);
+    const booked = agent.store.journal.count();
+    await page.goto(api.screenUrl ?? '');
+    await press(page, /^Buy bitcoin/);
+    await says(page, /gives no change/);
+    await insert(20);
+    await says(page, /\$20/);
+    const code = await payload(() => agent.service.view().session?.claimCode);
+    await says(page, new RegExp(code.split(' ')[0] ?? ''));
+    await press(page, /^Finish$/);
+    await says(page, /Scan to get your bitcoin/);
+    expect(await noOverflow(page)).toBe(true);
+    const lnurl = await payload(() => {
+      const { session } = agent.service.view();
+      return session?.kind === 'cashIn' ? session.lnurl : undefined;
+    });
+    expect(world.keeper.claim(lnurl)).toMatchObject({ ok: true });
+    await says(page, /Your sats have been claimed/);
+    await says(page, /\+1 555 0100/);
+    await press(page, /^Done$/);
 
-      await press(page, /^Sell bitcoin/);
-      await press(page, /^\$70/);
-      await says(page, /Scan and pay/);
-      expect(await noOverflow(page)).toBe(true);
-      const bolt11 = await payload(() => {
-        const { session } = agent.service.view();
-        return session?.kind === 'cashOut' ? session.bolt11 : undefined;
-      });
-      expect(world.keeper.pay(bolt11)).toMatchObject({ ok: true });
-      await press(page, /^Done$/);
-      await says(page, /What would you like to do/);
-      await page.close();
+    await press(page, /^Sell bitcoin/);
+    await press(page, /^\$70/);
+    await says(page, /Scan and pay/);
+    expect(await noOverflow(page)).toBe(true);
+    const bolt11 = await payload(() => {
+      const { session } = agent.service.view();
+      return session?.kind === 'cashOut' ? session.bolt11 : undefined;
+    });
+    expect(world.keeper.pay(bolt11)).toMatchObject({ ok: true });
+    await press(page, /^Done$/);
+    await says(page, /What would you like to do/);
+    await page.close();
 
-      const now = truthOf(hardware);
-      expect(twenties(now)).toBe(twenties(before) + 1);
-      expect(agent.store.journal.count()).toBeGreaterThan(booked);
-      const nothing = { units: {}, reject: {}, cashbox: {}, path: {}, customer: {} };
-      const start = { validator: nothing, dispenser: nothing };
-      expect(differences(agent.store, start, now, world, 'USD')).toEqual([]);
-    },
-    90_000,
-  );
+    const now = truthOf(hardware);
+    expect(twenties(now)).toBe(twenties(before) + 1);
+    expect(agent.store.journal.count()).toBeGreaterThan(booked);
+    const nothing = { units: {}, reject: {}, cashbox: {}, path: {}, customer: {} };
+    const start = { validator: nothing, dispenser: nothing };
+    expect(differences(agent.store, start, now, world, 'USD')).toEqual([]);
+  }, 90_000);
 }

@@ -26,6 +26,7 @@ import { Secret } from '#protocol/base/secret.ts';
 import type { FeesDocument } from '#protocol/documents/fees.ts';
 import { kinds, type SignedEvent } from '#protocol/event.ts';
 import { verifySignature } from '#protocol/relay/verify.ts';
+import { SignatureBudget } from '#protocol/signer/signature-budget.ts';
 import type { Signer, SignerHealth } from '#protocol/signer/signer.ts';
 import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-network.ts';
 import type { Database } from '#state/database.ts';
@@ -304,6 +305,7 @@ export class CashInRig {
     const { walletId } = keeper;
     const parts: Parts = {
       ...common,
+      signatures: new SignatureBudget({ clock: mortal, caps: [] }),
       ...{ config, store, signer, rpc, wallet, walletId, board, claimKey },
       acceptor: new Id003Acceptor({ ...common, port, options: { currency: 'USD' } }),
       dispenser: new LcdmDispenser({
@@ -325,7 +327,11 @@ export class CashInRig {
 
   #rateNow(): Rate | undefined {
     if (this.rate === undefined) return undefined;
-    return { minorPerBtc: minorPerBtc(this.rate), atMonotonicMs: this.clock.monotonic() };
+    return {
+      minorPerBtc: minorPerBtc(this.rate),
+      source: 'a test',
+      atMonotonicMs: this.clock.monotonic(),
+    };
   }
 }
 

@@ -48,11 +48,17 @@ export class HostileBunker {
   readonly #key: Uint8Array;
   readonly #crypto: NostrCrypto;
 
-  constructor(options: { relays: Relays; clock: Clock; random: Random; key: Uint8Array }) {
+  constructor(options: {
+    relays: Relays;
+    clock: Clock;
+    random: Random;
+    key: Uint8Array;
+    crypto?: NostrCrypto;
+  }) {
     this.#relays = options.relays;
     this.clock = options.clock;
     this.#key = options.key;
-    this.#crypto = createNostrCrypto(options.random);
+    this.#crypto = options.crypto ?? createNostrCrypto(options.random);
     this.pubkey = this.#crypto.publicKeyOf(options.key);
     this.#relays.subscribe(
       { kinds: [kinds.remoteSigning], '#p': [this.pubkey] },

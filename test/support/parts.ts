@@ -21,6 +21,7 @@ import type { PreparedCall, RpcClient, RpcOutcome } from '#protocol/rpc/rpc.ts';
 import { Wallet } from '#protocol/rpc/wallet.ts';
 import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { SelfKeySigner } from '#protocol/signer/self-key-signer.ts';
+import { SignatureBudget } from '#protocol/signer/signature-budget.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { StoreOptions } from '#state/store.ts';
 import { newStore } from '#test/state/fixtures.ts';
@@ -120,9 +121,6 @@ class ScriptedRpc implements RpcClient {
     this.asked.push({ rpcName, body });
     return this.answer(rpcName, body);
   }
-  clockOffsetMs(): number {
-    return 0;
-  }
   async close(): Promise<void> {}
 }
 
@@ -155,6 +153,7 @@ export async function testParts(options: PartsOptions = {}): Promise<TestParts> 
   const rpc = new ScriptedRpc();
   const fees = { kind: 'legs', platform: 0.03, operator: 0.05 } as const;
   const rate = minorPerBtc(9_711_700);
+  const rateNow = () => ({ minorPerBtc: rate, source: 'a test', atMonotonicMs: clock.monotonic() });
   const { model } = device;
   const parts: TestParts = {
     config: parseConfig({
@@ -177,13 +176,14 @@ export async function testParts(options: PartsOptions = {}): Promise<TestParts> 
       clock,
       crypto: createNostrCrypto(random),
     }),
+    signatures: new SignatureBudget({ clock, caps: [] }),
     rpc,
     wallet: new Wallet({ rpc, clock, log, walletId: WALLET_ID }),
     walletId: WALLET_ID,
     board: new ReasonBoard(),
     rates: {
-      latest: () => ({ minorPerBtc: rate, atMonotonicMs: clock.monotonic() }),
-      fresh: async () => ({ minorPerBtc: rate, atMonotonicMs: clock.monotonic() }),
+      latest: () => rateNow(),
+      fresh: async () => rateNow(),
     },
     walletWatch: { balance: async () => 5_000_000, named: () => true },
     claimKey: new Secret(new Uint8Array(32).fill(9)),

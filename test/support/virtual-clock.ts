@@ -83,7 +83,7 @@ export class VirtualClock implements Clock {
 
   after(delayMs: number, task: () => void): CancelTimer {
     const dueMs = this.#monotonicMs + Math.max(0, delayMs);
-    const timer = { dueMs, order: this.#order++, task, isCancelled: false };
+    const timer: Timer = { dueMs, order: this.#order++, task, isCancelled: false };
     this.#timers.add(timer);
     this.#pending += 1;
     return () => {

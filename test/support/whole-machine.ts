@@ -2,7 +2,7 @@
  * A whole machine on virtual time: the real agent, drivers, protocol client and database, against
  * simulated devices, and a bunker and a wallet on a network in memory.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CustomerCommand, MachineView } from '#agent/api/schemas.ts';
@@ -11,21 +11,32 @@ import { differences } from '#agent/demo/truth.ts';
 import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
 import { type Agent, startAgent } from '#agent/main.ts';
 import { Cable } from '#hal/simulator/cable.ts';
+import type { SimulatedDevice } from '#hal/simulator/device.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
-import type { CancelTimer, Clock, Random } from '#protocol/base/clock.ts';
-import { silentLog } from '#protocol/base/log.ts';
+import type { SimulatedCassette } from '#hal/simulator/protocol.ts';
+import type { Clock, Random } from '#protocol/base/clock.ts';
+import { type Log, silentLog } from '#protocol/base/log.ts';
 import { Secret } from '#protocol/base/secret.ts';
 import { pair } from '#protocol/pairing/pair.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
-import { createPeerCrypto } from '#protocol/simulator/crypto.ts';
+import { createNostrCrypto, type NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { startKeeper } from '#protocol/simulator/keeper.ts';
 import { startMemoryBunker } from '#protocol/simulator/memory-bunker.ts';
 import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-network.ts';
+import { type CommitPlan, type Death, Life } from './life.ts';
 import { seededRandom } from './seeded-random.ts';
 import { VirtualClock } from './virtual-clock.ts';
+
+/** One of the two devices, by the names of the registries. */
+export interface DeviceChoice {
+  readonly protocol: string;
+  /** The protocol's first model when left out. */
+  readonly model?: string;
+  readonly make: (clock: Clock) => SimulatedDevice;
+}
 
 /** What a test may want otherwise. */
 export interface MachineOptions {
@@ -35,6 +46,16 @@ export interface MachineOptions {
   readonly maxCashInSats?: number | null;
   readonly dispenser?: Partial<LcdmDeviceOptions>;
   readonly publish?: boolean;
+  /** Another seed, other random bytes. */
+  readonly seed?: string;
+  /** Devices other than an ID-003 validator and an LCDM-4000. */
+  readonly devices?: { readonly validator: DeviceChoice; readonly dispenser: DeviceChoice };
+  /** What is in the dispenser, and what the operator's document says of it. */
+  readonly cassettes?: Readonly<Record<string, SimulatedCassette>>;
+  readonly makeCrypto?: (random: Random) => NostrCrypto;
+  /** What the disk does; asked for every life. */
+  readonly commitPlan?: CommitPlan;
+  readonly log?: Log;
 }
 
 const CASSETTES = {
@@ -45,53 +66,56 @@ const CASSETTES = {
 };
 const RELAY = 'wss://relay.example';
 
-/** A clock that stops with its machine: what a killed process would still do never happens. */
-class MortalClock implements Clock {
-  readonly #clock: Clock;
-  isDead: boolean = false;
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-  now(): number {
-    return this.#clock.now();
-  }
-  monotonic(): number {
-    return this.#clock.monotonic();
-  }
-  after(delayMs: number, task: () => void): CancelTimer {
-    return this.#clock.after(delayMs, () => {
-      if (!this.isDead) task();
-    });
-  }
+const BASE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+/** The usual pair. */
+function usualDevices(options: MachineOptions, cassettes: MachineOptions['cassettes'] = CASSETTES) {
+  const validator = (clock: Clock) => new Id003Device({ clock, options: {} });
+  const dispenser = (clock: Clock) =>
+    new LcdmDevice({ clock, options: { model: 'lcdm-4000', cassettes, ...options.dispenser } });
+  return {
+    validator: { protocol: 'id003', make: validator },
+    dispenser: { protocol: 'lcdm', make: dispenser },
+  } satisfies MachineOptions['devices'];
 }
 
 /** The machine, its world, and hands. */
 export class WholeMachine {
   readonly clock = new VirtualClock();
-  readonly random: Random = seededRandom('whole machine');
-  readonly folder = mkdtempSync(join(tmpdir(), 'spire-machine-'));
-  readonly validator: Id003Device;
-  readonly dispenser: LcdmDevice;
+  readonly random: Random;
+  readonly folder = mkdtempSync(join(BASE, 'spire-machine-'));
+  readonly validator: SimulatedDevice;
+  readonly dispenser: SimulatedDevice;
   readonly validatorCable: Cable;
   readonly dispenserCable: Cable;
-  readonly crypto = createPeerCrypto(this.random);
-  readonly network = new MemoryNetwork({ clock: this.clock, verify: this.crypto.verify });
+  readonly crypto: NostrCrypto;
+  readonly network: MemoryNetwork;
   readonly keeper;
   readonly bunker;
   readonly config: Config;
   agent: Agent | undefined;
-  #mortal = new MortalClock(this.clock);
-  #lines: MemoryClient[] = [];
+  life: Life;
+  /** The machine's own links to the relay, of this life. */
+  lines: readonly MemoryClient[] = [];
+  readonly #options: MachineOptions;
+  readonly #devices: NonNullable<MachineOptions['devices']>;
+  readonly #cassettes: NonNullable<MachineOptions['cassettes']>;
   #session = 0;
 
   constructor(options: MachineOptions = {}) {
-    const { clock, random, crypto } = this;
+    const { clock } = this;
+    const random = seededRandom(options.seed ?? 'whole machine');
+    const crypto = (options.makeCrypto ?? createNostrCrypto)(random);
+    this.#options = options;
+    this.#cassettes = options.cassettes ?? CASSETTES;
+    this.#devices = options.devices ?? usualDevices(options, this.#cassettes);
+    this.random = random;
+    this.crypto = crypto;
+    this.life = new Life(clock);
+    this.network = new MemoryNetwork({ clock, verify: crypto.verify });
     const common = { clock, random, crypto, log: silentLog };
-    this.validator = new Id003Device({ clock, options: {} });
-    this.dispenser = new LcdmDevice({
-      clock,
-      options: { model: 'lcdm-4000', cassettes: CASSETTES, ...options.dispenser },
-    });
+    this.validator = this.#devices.validator.make(clock);
+    this.dispenser = this.#devices.dispenser.make(clock);
     this.validatorCable = new Cable({ clock, device: this.validator });
     this.dispenserCable = new Cable({ clock, device: this.dispenser });
     const line = () => this.network.client({ latencyMs: () => 5 });
@@ -106,16 +130,23 @@ export class WholeMachine {
     });
     this.keeper.fund(options.fundSats ?? 5_000_000);
     if (options.maxCashInSats !== undefined) this.keeper.setMaxCashInSats(options.maxCashInSats);
-    this.config = parseConfig({
+    this.config = this.#configure();
+  }
+
+  #configure(): Config {
+    const { validator, dispenser } = this.#devices;
+    const device = ({ protocol, model }: DeviceChoice, port: string) =>
+      model === undefined ? { protocol, port } : { protocol, model, port };
+    return parseConfig({
       currency: 'USD',
       support: { contact: '+1 555 0100' },
-      validator: { protocol: 'id003', port: 'validator' },
-      dispenser: { protocol: 'lcdm', port: 'dispenser' },
+      validator: device(validator, 'validator'),
+      dispenser: device(dispenser, 'dispenser'),
       network: 'regtest',
       limits: { max_cash_in_sats: null },
       rate: { kind: 'fixed', minorPerBtc: 9_711_700 },
       paths: { state: join(this.folder, 'state'), socket: join(this.folder, 'agent.sock') },
-      ...options.config,
+      ...this.#options.config,
     });
   }
 
@@ -131,11 +162,11 @@ export class WholeMachine {
 
   async publish(): Promise<void> {
     await this.clock.resolve(this.keeper.publishFees());
-    await this.clock.resolve(this.keeper.publishCassettes(CASSETTES));
+    await this.clock.resolve(this.keeper.publishCassettes(this.#cassettes));
   }
 
   async pair(): Promise<void> {
-    const { clock, random, bunker, keeper } = this;
+    const { clock, random, bunker, keeper, crypto } = this;
     const token = bunker.policy.mintToken();
     mkdirSync(this.config.paths.state, { recursive: true });
     const path = join(this.config.paths.state, 'pairing.json');
@@ -154,34 +185,39 @@ export class WholeMachine {
       makeRelays: () => this.network.client({ latencyMs: () => 5 }),
       clock,
       random,
+      crypto,
       log: silentLog,
     });
     await clock.resolve(pairing);
   }
 
   start(): Agent {
-    this.#mortal = new MortalClock(this.clock);
-    const clock = this.#mortal;
-    const { random, config } = this;
-    const hal = { clock, log: silentLog, model: undefined };
-    const validatorPort = new MemoryPort({ path: 'validator', clock, cable: this.validatorCable });
-    const dispenserPort = new MemoryPort({ path: 'dispenser', clock, cable: this.dispenserCable });
-    this.#lines = [];
+    const life = new Life(this.clock, this.#options.commitPlan);
+    this.life = life;
+    const { clock } = life;
+    const { random, config, crypto } = this;
+    const log = this.#options.log ?? silentLog;
+    const { validator, dispenser } = this.#devices;
+    const port = (path: string, cable: Cable) =>
+      life.port(new MemoryPort({ path, clock: this.clock, cable }));
+    const lines: MemoryClient[] = [];
+    this.lines = lines;
     this.agent = startAgent({
-      config,
-      clock,
-      random,
-      log: silentLog,
+      ...{ config, clock, random, log, crypto },
+      openDatabase: life.openDatabase,
       acceptor: makeAcceptor({
-        ...hal,
-        protocol: 'id003',
-        port: validatorPort,
+        ...{ clock, log, protocol: validator.protocol, model: validator.model },
+        channels: config.validator.channels,
+        port: port('validator', this.validatorCable),
         currency: config.currency,
       }),
-      dispenser: makeDispenser({ ...hal, protocol: 'lcdm', port: dispenserPort }),
+      dispenser: makeDispenser({
+        ...{ clock, log, protocol: dispenser.protocol, model: dispenser.model },
+        port: port('dispenser', this.dispenserCable),
+      }),
       openRelays: () => {
         const line = this.network.client({ latencyMs: () => 5 });
-        this.#lines.push(line);
+        lines.push(line);
         return line;
       },
       fetchJson: async (url) => this.keeper.answerLnurl(url.replace(/^https:\/\/[^/]+/, '')),
@@ -200,24 +236,41 @@ export class WholeMachine {
 
   /** Cuts the power of everything: nothing that was waiting ever happens. */
   cutPower(): void {
-    this.#mortal.isDead = true;
-    for (const line of this.#lines) line.partition();
+    this.die('powerCut');
+    this.bury();
+  }
+
+  /** Ends the program at once, also from inside one of its own calls. `bury` has to follow. */
+  die(death: Death, tornShare?: number): void {
+    if (this.life.isDead) return;
+    this.life.die(death, tornShare);
+    for (const line of this.lines) line.partition();
+    if (death === 'kill') return;
     this.validator.control({ do: 'power', on: false });
     this.dispenser.control({ do: 'power', on: false });
     this.validatorCable.unplug();
     this.dispenserCable.unplug();
-    this.running.store.close();
+  }
+
+  /** Leaves of the dead program what its death has left of its files. */
+  bury(): void {
     this.agent = undefined;
+    this.life.bury();
   }
 
   /** Gives the power back and waits until the machine has recovered. */
   async powerOn(): Promise<void> {
+    this.plugIn();
+    this.start();
+    await this.until(({ state }) => state === 'idle' || state === 'outOfService', 'recovered');
+  }
+
+  /** Gives the devices power and puts their cables in. */
+  plugIn(): void {
     this.validatorCable.plug();
     this.dispenserCable.plug();
     this.validator.control({ do: 'power', on: true });
     this.dispenser.control({ do: 'power', on: true });
-    this.start();
-    await this.until(({ state }) => state === 'idle' || state === 'outOfService', 'recovered');
   }
 
   /** Waits on virtual time until the view says it. */

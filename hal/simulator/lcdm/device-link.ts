@@ -1,12 +1,15 @@
 /**
- * The line of a simulated LCDM: command, ACK or NAK, response, the host's ACK or NAK, EOT. One
- * exchange at a time; what the host says out of turn is a violation. Source: cash-hardware.md 7.1.
+ * The line of a simulated LCDM: command, ACK or NAK, response, the host's ACK or NAK, and with ID
+ * 30
+ * EOT. One exchange at a time; what the host says out of turn is a violation.
+ * Source: cash-hardware.md 7.1, 7.2.
  */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { commandOfCode, commands } from '../../lcdm/commands.ts';
+import { commandOf, type LcdmDialect } from '../../lcdm/dialect.ts';
 import { controls, encodeFrame, type LcdmFrame, LcdmFramer } from '../../lcdm/wire.ts';
 import type { FaultSwitches } from '../faults.ts';
-import type { LcdmDeviceTimings, LcdmFaultName } from './mechanism.ts';
+import type { LcdmFaultName } from './faults.ts';
+import type { LcdmDeviceTimings } from './mechanism.ts';
 
 /** Silence after which what is no frame is answered with NAK. */
 const QUIET_MS = 100;
@@ -26,6 +29,7 @@ export interface LcdmDeviceLinkParts {
   readonly clock: Clock;
   readonly timings: LcdmDeviceTimings;
   readonly switches: FaultSwitches<LcdmFaultName>;
+  readonly dialect: LcdmDialect;
   readonly send: (bytes: Uint8Array) => void;
   /** Whether this command gets ACK at all. */
   readonly acknowledges: (frame: LcdmFrame) => boolean;
@@ -46,7 +50,7 @@ interface Response {
 /** One host's line. */
 export class LcdmDeviceLink {
   readonly #parts: LcdmDeviceLinkParts;
-  readonly #framer = new LcdmFramer({ sender: 'host', bodySizes: () => BODY_SIZES });
+  readonly #framer: LcdmFramer;
   readonly #timers = new Set<CancelTimer>();
   #cancelQuiet: CancelTimer = () => undefined;
   #cancelRepeat: CancelTimer = () => undefined;
@@ -56,6 +60,8 @@ export class LcdmDeviceLink {
 
   constructor(parts: LcdmDeviceLinkParts) {
     this.#parts = parts;
+    const { id } = parts.dialect;
+    this.#framer = new LcdmFramer({ id, sender: 'host', bodySizes: () => BODY_SIZES });
   }
 
   /** Bytes from the host. */
@@ -73,10 +79,10 @@ export class LcdmDeviceLink {
 
   /** Says the response to the command that is carried out, and waits for the host's ACK. */
   respond(code: number, body: readonly number[], onEnded: () => void = () => undefined): void {
-    const { switches } = this.#parts;
-    const isLost = switches.strikes('loseResponse', isFor(code));
-    const bytes = encodeFrame('device', code, body);
-    const late = switches.strike('lateResponse', () => moves(code));
+    const { switches, dialect } = this.#parts;
+    const isLost = switches.strikes('loseResponse', this.#isFor(code));
+    const bytes = encodeFrame(dialect.id, 'device', code, body);
+    const late = switches.strike('lateResponse', () => this.#moves(code));
     this.#response = { code, bytes, isLost, onEnded, tries: 0 };
     this.#after(late ? (late.value ?? LATE_RESPONSE_MS) : 0, () => this.#say());
   }
@@ -115,7 +121,7 @@ export class LcdmDeviceLink {
 
   #onFrame(frame: LcdmFrame): void {
     const { timings, switches, onViolation, acknowledges, onCommand } = this.#parts;
-    const name = commandOfCode(frame.command) ?? 'a command that is not known';
+    const name = this.#nameOf(frame.command);
     if (switches.strikes('silence', isOrAny(frame.command))) return;
     if (this.#state === 'busy') {
       onViolation(`${name} while another command is carried out`);
@@ -125,14 +131,14 @@ export class LcdmDeviceLink {
       onViolation(`${name} before the last response was acknowledged`);
       this.#abandon();
     }
-    if (switches.strikes('nak', isFor(frame.command))) {
+    if (switches.strikes('nak', this.#isFor(frame.command))) {
       this.#after(timings.acknowledgeMs, () => this.#control('nak'));
       return;
     }
     this.#state = 'busy';
-    const late = switches.strike('lateAck', () => moves(frame.command));
+    const late = switches.strike('lateAck', () => this.#moves(frame.command));
     this.#after(timings.acknowledgeMs + (late ? (late.value ?? LATE_ACK_MS) : 0), () => {
-      if (acknowledges(frame) && !switches.strikes('loseAck', isFor(frame.command)))
+      if (acknowledges(frame) && !switches.strikes('loseAck', this.#isFor(frame.command)))
         this.#control('ack');
       onCommand(frame);
     });
@@ -145,16 +151,21 @@ export class LcdmDeviceLink {
       onViolation('ACK or NAK when nothing was said');
       return;
     }
-    if (isAck && switches.strikes('loseHostAck', isFor(response.code))) return;
+    if (isAck && switches.strikes('loseHostAck', this.#isFor(response.code))) return;
     this.#cancelRepeat();
     if (!isAck && response.tries < TRIES) {
       this.#after(this.#parts.timings.acknowledgeMs, () => this.#say());
       return;
     }
     this.#response = undefined;
+    if (!this.#parts.dialect.hasEnd) {
+      this.#state = 'idle';
+      response.onEnded();
+      return;
+    }
     this.#state = 'busy';
     this.#after(EOT_MS, () => {
-      if (!switches.strikes('loseEot', isFor(response.code))) this.#control('eot');
+      if (!switches.strikes('loseEot', this.#isFor(response.code))) this.#control('eot');
       this.#state = 'idle';
       response.onEnded();
     });
@@ -167,7 +178,7 @@ export class LcdmDeviceLink {
     this.#state = 'answering';
     response.tries++;
     const bytes = Uint8Array.from(response.bytes);
-    if (switches.strikes('badBcc', isFor(response.code)))
+    if (switches.strikes('badBcc', this.#isFor(response.code)))
       bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 0x55;
     if (!response.isLost) {
       if (switches.strikes('strayFf', isOrAny(response.code)))
@@ -209,20 +220,25 @@ export class LcdmDeviceLink {
     });
     this.#timers.add(cancel);
   }
+
+  #nameOf(code: number): string {
+    const { commands } = this.#parts.dialect;
+    const found = Object.entries(commands).find(([, command]) => command.code === code);
+    return found?.[0] ?? 'a command that is not known';
+  }
+
+  #moves(code: number): boolean {
+    return commandOf(this.#parts.dialect, code)?.moves === true;
+  }
+
+  /** A fault's value is the code of a command; without one it is for those that move notes. */
+  #isFor(code: number): (value: number | undefined) => boolean {
+    const isMoving = this.#moves(code);
+    return (value) => value === code || (value === undefined && isMoving);
+  }
 }
 
-function moves(code: number): boolean {
-  const name = commandOfCode(code);
-  return name !== undefined && commands[name].moves;
-}
-
-/** A fault's value is the code of a command; without one it is for those that move notes. */
-function isFor(code: number): (value: number | undefined) => boolean {
-  const isMoving = moves(code);
-  return (value) => value === code || (value === undefined && isMoving);
-}
-
-/** The same, but without a value it is for all. */
+/** A fault's value is the code of a command; without one it is for all. */
 function isOrAny(code: number): (value: number | undefined) => boolean {
   return (value) => value === undefined || value === code;
 }

@@ -1,13 +1,14 @@
 /**
  * The inside of a simulated LCDM: cassettes, path, reject tray, exit, and what it remembers. Every
- * note is somewhere at every moment, also when the power goes. Source: cash-hardware.md 7.1 and 13.
+ * note is somewhere at every moment, also when the power goes. Source: cash-hardware.md 7 and 13.
  */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { BAYS, NOTES_MAX } from '../../lcdm/commands.ts';
+import { BAYS_MAX } from '../../lcdm/answers.ts';
 import { type DeviceTruth, SimulatorError } from '../device.ts';
 import type { FaultSwitches } from '../faults.ts';
 import { NotePlaces } from '../notes.ts';
 import type { SimulatedCassette } from '../protocol.ts';
+import type { LcdmFaultName } from './faults.ts';
 
 /** How long things take, in milliseconds. */
 export interface LcdmDeviceTimings {
@@ -39,63 +40,38 @@ export const LCDM_DEVICE_TIMINGS: LcdmDeviceTimings = {
   repeatMs: 2000,
 };
 
-/**
- * The faults it can be given. Those of the line strike commands that move notes, or the command
- * whose code is the value; those marked * last until they are lifted with 0 times.
- */
-export const lcdmFaults = {
-  silence: 'does not hear any command; value: only this command code',
-  nak: 'answers NAK and does nothing; value: this command code',
-  loseAck: 'carries the command out, and its ACK is lost; value: this command code',
-  lateAck: 'its ACK is late; value: by so many ms, 1000 when left out',
-  loseResponse: 'carries the command out, and every response is lost; value: this command code',
-  lateResponse: 'its response is late; value: by so many ms, 5000 when left out',
-  badBcc: 'says a response with a wrong BCC; value: this command code',
-  strayFf: 'says FF before any response; value: only this command code',
-  loseHostAck: 'does not hear the ACK of its response; value: this command code',
-  loseEot: 'does not say EOT; value: this command code',
-  resetResponses: 'the next RESET is answered so often; value: 0, 1 or 2',
-  acknowledgeReset: 'the next RESET gets ACK, though this model answers none',
-  pickUpFailure: 'error 01; value: after so many notes',
-  jamBeforeDiverter: 'error 02, a note is stuck until taken; value: after so many notes',
-  jamBeforeEject: 'error 03, a note is stuck until taken; value: after so many notes',
-  jamBeforeExit: 'error 04, a note is stuck until taken; value: after so many notes',
-  noteInExit: 'error 05, a note stays in the exit until taken; value: after so many notes',
-  countMismatch: 'error 07, a note is delivered and not counted; value: after so many notes',
-  wrongCassette: 'error 40 to 43, a note of another bay comes; value: of this bay',
-  error: 'stops before the first note; value: with this error code, 51 hex when left out',
-  reject: 'a note goes to the reject tray, and another is picked; more than ten are error 0D',
-  loseNote: 'a note vanishes and is counted as delivered: it is nowhere',
-  rejectTrayMissing: '* error 26',
-  nearEnd: '* a bay says near end; value: this bay, all when left out',
-  nearEndStops: '* error 25 for a bay that is near its end',
-  powerCutAfterNote: 'the power goes after so many notes of a command; value: 0 when left out',
-  powerCutBeforeResponse: 'the power goes when all notes have gone, before the response',
-} as const satisfies Record<string, string>;
+/** What may go wrong with a command; each ID has a code of its own for it. */
+export type Trouble =
+  | 'none'
+  | 'pickUp'
+  /** The bay has run out. */
+  | 'empty'
+  | 'jamBeforeDiverter'
+  | 'jamBeforeEject'
+  | 'jamBeforeExit'
+  | 'noteInExit'
+  | 'countMismatch'
+  | 'notesOnPath'
+  | 'tooManyNotes'
+  | 'tooManyRejects'
+  | 'purge'
+  | 'noCassette'
+  | 'nearEnd'
+  | 'noRejectTray'
+  /** A note of another bay came, the one that is given with it. */
+  | 'wrongCassette'
+  /** What the fault `error` says without a value. */
+  | 'other';
 
-/** A fault by name. */
-export type LcdmFaultName = keyof typeof lcdmFaults;
-const STANDING: readonly LcdmFaultName[] = ['rejectTrayMissing', 'nearEnd', 'nearEndStops'];
-
-/** Errors as the device says them, less 20 hex. */
-const ERROR = {
-  none: 0x00,
-  pickUp: 0x01,
-  jamBeforeDiverter: 0x02,
-  jamBeforeEject: 0x03,
-  jamBeforeExit: 0x04,
-  noteInExit: 0x05,
-  countMismatch: 0x07,
-  notesOnPath: 0x0b,
-  tooManyNotes: 0x0c,
-  tooManyRejects: 0x0d,
-  purge: 0x0e,
-  noCassette: 0x24,
-  nearEnd: 0x25,
-  noRejectTray: 0x26,
-  wrongCassette: 0x40,
-  otherFirmware: 0x51,
-} as const;
+/** Most notes in one command, with the rejected ones. Source: cash-hardware.md 7.1. */
+const NOTES_MAX = 100;
+/** Faults that last until they are lifted. */
+const STANDING: readonly LcdmFaultName[] = [
+  'rejectTrayMissing',
+  'nearEnd',
+  'nearEndStops',
+  'keepError',
+];
 /** "Rejecting too many notes for one transaction (default limit: 10 notes)". */
 const REJECTS_MAX = 10;
 
@@ -118,6 +94,8 @@ interface Unit {
 
 /** What one bay did. */
 export interface BayTally {
+  /** Notes that left the cassette. */
+  picked: number;
   presented: number;
   rejected: number;
 }
@@ -125,6 +103,7 @@ export interface BayTally {
 /** The result of a command that moves notes. */
 export interface MechanismResult {
   readonly command: 'dispense' | 'testDispense' | 'purge';
+  /** As the device says it. */
   error: number;
   readonly bays: readonly BayTally[];
 }
@@ -155,6 +134,10 @@ export interface LcdmMechanismParts {
   readonly nearEndCount: number;
   readonly memory: LastResultMemory;
   readonly switches: FaultSwitches<LcdmFaultName>;
+  /** What the device calls a trouble with a bay. */
+  readonly codeOf: (trouble: Trouble, bay: number) => number;
+  /** A note has gone where it belongs. */
+  readonly onNote: (place: 'reject' | 'customer') => void;
   /** A fault has cut the power. */
   readonly onPowerCut: () => void;
 }
@@ -169,11 +152,13 @@ export class LcdmMechanism {
   #moving: { readonly bay: number; readonly denomination: number } | undefined;
   #cancel: CancelTimer = () => undefined;
   #last: MechanismResult | undefined;
+  #lastError: number;
   /** Bays in the order in which they are asked, from 0. */
-  order: readonly number[] = Array.from({ length: BAYS }, (_, bay) => bay);
+  order: readonly number[] = Array.from({ length: BAYS_MAX }, (_, bay) => bay);
 
   constructor(parts: LcdmMechanismParts) {
     this.#parts = parts;
+    this.#lastError = parts.codeOf('none', 0);
     for (const [at, { denomination, count }] of Object.entries(parts.cassettes)) {
       this.#units.set(this.#bayAt(Number(at)), { denomination, count, isPresent: true });
     }
@@ -201,7 +186,8 @@ export class LcdmMechanism {
 
   /** The error that STATUS says. */
   get standingError(): number {
-    return this.#standing.has('rejectTrayMissing') ? ERROR.noRejectTray : ERROR.none;
+    if (this.#standing.has('rejectTrayMissing')) return this.#codeOf('noRejectTray');
+    return this.#standing.has('keepError') ? this.#lastError : this.#codeOf('none');
   }
 
   /** Switches a fault that lasts; false for one that strikes. */
@@ -219,8 +205,8 @@ export class LcdmMechanism {
     onDone: (result: MechanismResult) => void,
   ): void {
     const job = {
-      result: { command, error: ERROR.none, bays: tallies() },
-      remaining: Array.from({ length: BAYS }, (_, bay) => counts[bay] ?? 0),
+      result: { command, error: this.#codeOf('none'), bays: tallies() },
+      remaining: Array.from({ length: BAYS_MAX }, (_, bay) => counts[bay] ?? 0),
       onDone,
       landed: 0,
     };
@@ -234,7 +220,11 @@ export class LcdmMechanism {
 
   /** Moves notes off the path: to the reject tray, and out of the exit to the customer. */
   purge(onDone: (result: MechanismResult) => void): void {
-    const result: MechanismResult = { command: 'purge', error: ERROR.none, bays: tallies() };
+    const result: MechanismResult = {
+      command: 'purge',
+      error: this.#codeOf('none'),
+      bays: tallies(),
+    };
     if (this.#parts.memory === 'survives') this.#last = result;
     this.#after(this.#parts.timings.purgeMs, () => {
       for (const note of this.#path.filter((one) => !one.isJammed)) {
@@ -243,8 +233,9 @@ export class LcdmMechanism {
         this.#places.put(note.stand === 'exit' ? 'customer' : 'reject', note.denomination);
       }
       this.#path = this.#path.filter((one) => one.isJammed);
-      if (this.#path.length > 0) result.error = ERROR.purge;
+      if (this.#path.length > 0) result.error = this.#codeOf('purge');
       this.#last = result;
+      this.#lastError = result.error;
       onDone(result);
     });
   }
@@ -256,6 +247,7 @@ export class LcdmMechanism {
     if (this.#moving) this.#path.push({ ...this.#moving, stand: 'diverter', isJammed: false });
     this.#moving = undefined;
     if (this.#parts.memory === 'lost') this.#last = undefined;
+    this.#lastError = this.#codeOf('none');
   }
 
   /** Ends its timer. */
@@ -313,12 +305,13 @@ export class LcdmMechanism {
   #refusal(job: Job): number | undefined {
     const asked = this.order.filter((bay) => (job.remaining[bay] ?? 0) > 0);
     const fault = this.#parts.switches.strike('error');
-    if (fault) return fault.value ?? ERROR.otherFirmware;
-    if (this.#standing.has('rejectTrayMissing')) return ERROR.noRejectTray;
-    if (this.#path.length > 0) return ERROR.notesOnPath;
-    if (asked.some((bay) => !this.bay(bay).isPresent)) return ERROR.noCassette;
+    if (fault) return fault.value ?? this.#codeOf('other');
+    if (this.#standing.has('rejectTrayMissing')) return this.#codeOf('noRejectTray');
+    if (this.#path.length > 0) return this.#codeOf('notesOnPath');
+    const missing = asked.find((bay) => !this.bay(bay).isPresent);
+    if (missing !== undefined) return this.#codeOf('noCassette', missing);
     if (this.#standing.has('nearEndStops') && asked.some((bay) => this.bay(bay).isNearEnd)) {
-      return ERROR.nearEnd;
+      return this.#codeOf('nearEnd');
     }
     return undefined;
   }
@@ -329,19 +322,21 @@ export class LcdmMechanism {
     const counted = sum(job.result.bays, 'presented') + sum(job.result.bays, 'rejected');
     const isTest = job.result.command === 'testDispense';
     if (bay === undefined) {
-      this.#finish(job, ERROR.none);
+      this.#finish(job, this.#codeOf('none'));
     } else if (!isTest && sum(job.result.bays, 'rejected') > REJECTS_MAX) {
-      this.#finish(job, ERROR.tooManyRejects);
+      this.#finish(job, this.#codeOf('tooManyRejects', bay));
     } else if (counted >= NOTES_MAX) {
-      this.#finish(job, ERROR.tooManyNotes);
-    } else if (this.#strikes('pickUpFailure', job) || this.#units.get(bay)?.count === 0) {
-      this.#after(timings.pickFailureMs, () => this.#finish(job, ERROR.pickUp));
+      this.#finish(job, this.#codeOf('tooManyNotes', bay));
+    } else if (this.#strikes('pickUpFailure', job)) {
+      this.#after(timings.pickFailureMs, () => this.#finish(job, this.#codeOf('pickUp', bay)));
+    } else if (this.#units.get(bay)?.count === 0) {
+      this.#after(timings.pickFailureMs, () => this.#finish(job, this.#codeOf('empty', bay)));
     } else {
       const stuck = this.#stuck(job);
       const other = this.#otherBay(bay);
-      this.#pick(other ?? bay);
+      this.#pick(job, bay, other ?? bay);
       this.#after(timings.noteMs, () => {
-        if (stuck) this.#strand(job, stuck);
+        if (stuck) this.#strand(job, bay, stuck);
         else if (other !== undefined) this.#landOther(job, bay, other);
         else this.#land(job, bay);
       });
@@ -349,14 +344,13 @@ export class LcdmMechanism {
   }
 
   /** A fault that leaves the next note on the way. */
-  #stuck(job: Job): { readonly error: number; readonly stand: Stand } | undefined {
+  #stuck(job: Job): { readonly trouble: Trouble; readonly stand: Stand } | undefined {
     if (this.#strikes('jamBeforeDiverter', job)) {
-      return { error: ERROR.jamBeforeDiverter, stand: 'diverter' };
+      return { trouble: 'jamBeforeDiverter', stand: 'diverter' };
     }
-    if (this.#strikes('jamBeforeEject', job))
-      return { error: ERROR.jamBeforeEject, stand: 'eject' };
-    if (this.#strikes('jamBeforeExit', job)) return { error: ERROR.jamBeforeExit, stand: 'eject' };
-    if (this.#strikes('noteInExit', job)) return { error: ERROR.noteInExit, stand: 'exit' };
+    if (this.#strikes('jamBeforeEject', job)) return { trouble: 'jamBeforeEject', stand: 'eject' };
+    if (this.#strikes('jamBeforeExit', job)) return { trouble: 'jamBeforeExit', stand: 'eject' };
+    if (this.#strikes('noteInExit', job)) return { trouble: 'noteInExit', stand: 'exit' };
     return undefined;
   }
 
@@ -372,19 +366,25 @@ export class LcdmMechanism {
     return fault.value === undefined ? others[0] : fault.value - 1;
   }
 
-  #pick(bay: number): void {
+  #pick(job: Job, asked: number, bay: number): void {
     const unit = this.#units.get(bay);
     if (!unit) throw new Error(`there is no bay ${bay + 1} to pick from`);
     unit.count--;
+    const tally = job.result.bays[asked];
+    if (tally) tally.picked++;
     this.#moving = { bay, denomination: unit.denomination };
   }
 
-  #strand(job: Job, { error, stand }: { readonly error: number; readonly stand: Stand }): void {
+  #strand(
+    job: Job,
+    bay: number,
+    { trouble, stand }: { readonly trouble: Trouble; readonly stand: Stand },
+  ): void {
     if (this.#moving) {
-      this.#path.push({ ...this.#moving, stand, isJammed: error !== ERROR.noteInExit });
+      this.#path.push({ ...this.#moving, stand, isJammed: trouble !== 'noteInExit' });
     }
     this.#moving = undefined;
-    this.#finish(job, error);
+    this.#finish(job, this.#codeOf(trouble, bay));
   }
 
   /** It goes to the reject tray, and is counted for the bay that was asked: a wrong count. */
@@ -392,7 +392,7 @@ export class LcdmMechanism {
     this.#drop('reject');
     const tally = job.result.bays[bay];
     if (tally) tally.rejected++;
-    this.#finish(job, ERROR.wrongCassette + other);
+    this.#finish(job, this.#codeOf('wrongCassette', other));
   }
 
   #land(job: Job, bay: number): void {
@@ -402,7 +402,7 @@ export class LcdmMechanism {
     job.landed++;
     if (this.#strikes('countMismatch', job, job.landed - 1)) {
       this.#drop('customer');
-      this.#finish(job, ERROR.countMismatch);
+      this.#finish(job, this.#codeOf('countMismatch', bay));
       return;
     }
     const isTest = job.result.command === 'testDispense';
@@ -421,6 +421,7 @@ export class LcdmMechanism {
   #drop(place: 'reject' | 'customer'): void {
     if (this.#moving) this.#places.put(place, this.#moving.denomination);
     this.#moving = undefined;
+    this.#parts.onNote(place);
   }
 
   #finish(job: Job, error: number): void {
@@ -430,6 +431,7 @@ export class LcdmMechanism {
     }
     job.result.error = error;
     this.#last = job.result;
+    this.#lastError = error;
     job.onDone(job.result);
   }
 
@@ -445,6 +447,10 @@ export class LcdmMechanism {
     return this.#parts.switches.strikes(name, (value) => (value ?? 0) <= landed);
   }
 
+  #codeOf(trouble: Trouble, bay = 0): number {
+    return this.#parts.codeOf(trouble, bay);
+  }
+
   #bayAt(at: number): number {
     if (Number.isInteger(at) && at >= 1 && at <= this.#parts.bays) return at - 1;
     throw new SimulatorError('notFound', `there is no bay ${at}: 1 to ${this.#parts.bays}`);
@@ -456,7 +462,7 @@ export class LcdmMechanism {
 }
 
 function tallies(): BayTally[] {
-  return Array.from({ length: BAYS }, () => ({ presented: 0, rejected: 0 }));
+  return Array.from({ length: BAYS_MAX }, () => ({ picked: 0, presented: 0, rejected: 0 }));
 }
 
 function sum(bays: readonly BayTally[], what: keyof BayTally): number {

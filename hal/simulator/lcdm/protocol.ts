@@ -3,11 +3,11 @@ import { type LcdmModelName, lcdmModels } from '../../lcdm/models.ts';
 import { SimulatorError } from '../device.ts';
 import type { SimulatedProtocol } from '../protocol.ts';
 import { LcdmDevice } from './device.ts';
-import { lcdmFaults } from './mechanism.ts';
+import { lcdmFaults } from './faults.ts';
 
 /** LCDM by model. */
 export const simulatedLcdm: SimulatedProtocol = {
-  summary: 'Puloon LCDM-4000 dispensers',
+  summary: 'Puloon dispensers: LCDM-4000 (ID 30), LCDM-1000 and -2000 (ID 50)',
   models: Object.keys(lcdmModels),
   faults: lcdmFaults,
   make: (model, clock, { cassettes }) => {

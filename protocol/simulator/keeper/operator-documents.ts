@@ -5,14 +5,14 @@ import { messageOf } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { kinds, type SignedEvent } from '../../event.ts';
 import type { PublishResult, Relays, Unsubscribe } from '../../relay/relay.ts';
-import type { PeerCrypto } from '../crypto.ts';
+import type { NostrCrypto } from '../../signer/nostr-crypto.ts';
 import { replaces, tagValue } from '../relay-rules.ts';
 
 /** What the operator's side needs. */
 export interface OperatorDocumentsOptions {
   readonly relays: Relays;
   readonly clock: Clock;
-  readonly crypto: PeerCrypto;
+  readonly crypto: NostrCrypto;
   readonly log: Log;
   readonly secretKey: Uint8Array;
   readonly spirePubkey: string;

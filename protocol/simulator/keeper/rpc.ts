@@ -16,6 +16,8 @@ export interface RpcSwitches {
   namePaymentWallet: boolean;
   /** Paid invoices come with an all-zero preimage, as LNbits' internal payments do. */
   zeroPreimages: boolean;
+  /** Paid invoices come with a preimage that is of no payment of theirs. */
+  foreignPreimages: boolean;
   /** Calls that act on a wallet are refused unless they name it. */
   requireWalletId: boolean;
 }
@@ -43,6 +45,8 @@ export interface RpcContext {
   readonly invoices: InvoiceMaker;
   readonly switches: RpcSwitches;
 }
+
+const FOREIGN_PREIMAGE = 'ab'.repeat(32);
 
 /** A call that the server refuses, in its words. */
 class Refusal extends Error {}
@@ -203,6 +207,7 @@ function decodePayment(call: ReceivedCall, { invoices }: RpcContext): unknown {
 function paymentOf(invoice: WalletInvoice, context: RpcContext) {
   const { switches } = context;
   const hidden = invoice.internal || switches.zeroPreimages ? ZERO_PREIMAGE : invoice.preimage;
+  const preimage = switches.foreignPreimages ? FOREIGN_PREIMAGE : hidden;
   return {
     ...walletName(context),
     checking_id: invoice.paymentHash,
@@ -214,7 +219,7 @@ function paymentOf(invoice: WalletInvoice, context: RpcContext) {
     memo: invoice.memo,
     time: new Date(invoice.createdAtUnixMs).toISOString(),
     expiry: new Date(invoice.expiresAtUnixMs).toISOString(),
-    preimage: invoice.paid ? hidden : null,
+    preimage: invoice.paid ? preimage : null,
     extra: invoice.extra,
   };
 }

@@ -9,7 +9,7 @@ import { messageOf } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { kinds, type SignedEvent } from '../../event.ts';
 import type { Relays, Unsubscribe } from '../../relay/relay.ts';
-import type { PeerCrypto } from '../crypto.ts';
+import type { NostrCrypto } from '../../signer/nostr-crypto.ts';
 import { tagValue } from '../relay-rules.ts';
 
 /** How the server answers. All may be set while it runs. */
@@ -53,7 +53,7 @@ export interface TransportOptions {
   readonly relays: Relays;
   readonly clock: Clock;
   readonly random: Random;
-  readonly crypto: PeerCrypto;
+  readonly crypto: NostrCrypto;
   readonly log: Log;
   readonly secretKey: Uint8Array;
   readonly handle: (call: ReceivedCall) => CallResult;

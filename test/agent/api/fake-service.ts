@@ -1,4 +1,7 @@
-/** A scripted service: it shows the view it is told to and answers commands as the contract says. */
+/**
+ * A scripted service: it shows the view it is told to and answers commands as the contract
+ * says.
+ */
 import type {
   CommandResult,
   CustomerCommand,
@@ -10,6 +13,7 @@ import type {
   StatusView,
 } from '#agent/api/schemas.ts';
 import type { SpireService } from '#agent/service.ts';
+import type { Settlement, SettleOutcome } from '#agent/settle.ts';
 import { idleView } from './views.ts';
 
 const HASH = 'ab'.repeat(32);
@@ -17,6 +21,8 @@ const HASH = 'ab'.repeat(32);
 export class FakeService implements SpireService {
   readonly commands: CustomerCommand[] = [];
   readonly journalQueries: JournalQuery[] = [];
+  readonly settlements: Settlement[] = [];
+  settled: SettleOutcome = 'settled';
   readonly results = new Map<string, CommandResult>();
   readonly listeners = new Set<(view: MachineView) => void>();
   entries: JournalEntryView[] = [1, 2, 3].map((seq) => entry(seq));
@@ -77,6 +83,11 @@ export class FakeService implements SpireService {
   obligations(): readonly ObligationView[] {
     return obligations;
   }
+
+  settle(settlement: Settlement): SettleOutcome {
+    this.settlements.push(settlement);
+    return this.settled;
+  }
 }
 
 /** One journal entry of the fake. */
@@ -129,6 +140,7 @@ const documents: readonly DocumentView[] = [
     content: { schema_version: 1 },
     refused: 'The parts of the newer one do not sum up to its total.',
     pending: false,
+    relays: [],
   },
   {
     type: 'bitspire-cassettes-state',
@@ -139,6 +151,7 @@ const documents: readonly DocumentView[] = [
     content: null,
     refused: null,
     pending: true,
+    relays: [{ url: 'wss://relay.example', outcome: 'silent', reason: 'no link' }],
   },
 ];
 

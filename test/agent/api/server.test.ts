@@ -42,6 +42,37 @@ const post = (harness: Harness, body: unknown, headers: Record<string, string> =
     headers,
   });
 
+describe('a settlement', () => {
+  const ID = 'ee'.repeat(16);
+  const send = (harness: Harness, body: unknown) =>
+    call({
+      socketPath: harness.socketPath,
+      method: 'POST',
+      path: '/v1/settlements',
+      body: JSON.stringify(body),
+    });
+
+  test('is passed on as it is said, by the service scope', async () => {
+    await using harness = await startHarness();
+    const answer = await send(harness, { obligation: ID, by: ' Ana ', reason: 'counted' });
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { outcome: 'settled' }]);
+    expect(harness.service.settlements).toEqual([
+      { obligationId: ID, by: 'Ana', reason: 'counted' },
+    ]);
+  });
+
+  test('of nothing, of what is being redeemed, or without a name is refused', async () => {
+    await using harness = await startHarness();
+    const good = { obligation: ID, by: 'Ana', reason: 'counted' };
+    harness.service.settled = 'notFound';
+    expectRefusal(await send(harness, good), 404, 'notFound');
+    harness.service.settled = 'busy';
+    expectRefusal(await send(harness, good), 503, 'busy');
+    expectRefusal(await send(harness, { ...good, by: ' ' }), 400, 'usage');
+    expect(harness.service.settlements).toHaveLength(2);
+  });
+});
+
 describe('scopes', () => {
   const cases: [Scope, string[]][] = [
     [

@@ -9,6 +9,7 @@ const sources = fc.record({
   configured: fc.option(limit, { nil: null }),
   operator: fc.oneof(limit, fc.constant(null), fc.constant(undefined)),
   learned: fc.option(limit, { nil: undefined }),
+  noEscrow: fc.option(limit, { nil: undefined }),
   spendable: fc.integer({ min: -1_000_000, max: 1_000_000 }),
   budget: fc.integer({ min: -1_000_000, max: 1_000_000 }),
 });
@@ -20,7 +21,8 @@ test('the cap is the least of all limits, never below zero, and names the one th
       const limits = Object.values(given).filter((one): one is number => typeof one === 'number');
       expect(capSats).toBe(Math.max(0, Math.min(...limits)));
       expect(Math.max(0, given[binding] ?? Number.NaN)).toBe(capSats);
-      const operators = [given.configured, given.operator, given.learned].filter(
+      const { configured, operator, learned, noEscrow } = given;
+      const operators = [configured, operator, learned, noEscrow].filter(
         (one): one is number => typeof one === 'number',
       );
       expect(agreed).toBe(operators.length === 0 ? null : Math.min(...operators));

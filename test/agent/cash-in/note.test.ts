@@ -7,6 +7,7 @@ import {
   returnNote,
   takeUnexpectedCredit,
 } from '#agent/cash-in/note.ts';
+import { transactionOf } from '#agent/cash-in/terms.ts';
 import { CashInRig, dollars, RATE } from '#test/support/cash-in-rig.ts';
 import { diskFailure, failingDisk } from '#test/support/failing-disk.ts';
 import { deposit, escrow, heard, open } from './sessions.ts';
@@ -198,7 +199,7 @@ describe('a deposit', () => {
     expect(openIntent(rig)?.kind).toBe('deposit');
   });
 
-  test('is never booked without fees in force', async () => {
+  test('is never commanded without fees in force', async () => {
     const rig = await new CashInRig().ready();
     const session = await open(rig);
     await escrow(rig, 100);
@@ -206,8 +207,22 @@ describe('a deposit', () => {
     const input = { ...session, value: dollars(100) };
     await expect(rig.run(depositNote(rig.parts, input))).rejects.toThrow('fee document');
     expect(rig.booked()).toEqual({});
-    expect(openIntent(rig)?.kind).toBe('deposit');
+    expect(openIntent(rig)).toBeUndefined();
     expect(rig.port.sent).not.toContain(ACK);
+  });
+
+  test('is proven by the journal alone: price, its source, fee fractions, and all sums', async () => {
+    const rig = await new CashInRig().ready();
+    await deposit(rig, await open(rig));
+    const [entry] = rig.store.journal.read({ kind: 'note.deposited' });
+    expect(entry?.body).toMatchObject({
+      valueMinor: 10_000,
+      principalSats: 82_386,
+      rateMinorPerBtc: 12_137_900,
+      rateSource: 'a test',
+      fees: { kind: 'legs', platform: 0.03, operator: 0.05 },
+      total: { principalSats: 82_386, feeSats: 2_472 + 4_119, netSats: 75_795 },
+    });
   });
 });
 
@@ -355,6 +370,9 @@ describe('a credit that nobody waits for', () => {
   });
 });
 
+/** Fees that nobody has agreed to. */
+const HALF = { kind: 'total', total: 0.5 } as const;
+
 describe('after a restart', () => {
   test.each([
     ['before STACK left', 'intent', {}, 'deposit.recovering'],
@@ -394,8 +412,12 @@ describe('after a restart', () => {
       }
       rig.restart();
       rig.power(true);
+      // A document that came meanwhile is for the next customer.
+      rig.fees = { type: 'fees', cashIn: HALF, cashOut: HALF };
       await recover(rig);
       await rig.clock.advance(5_000);
+      const { principalSats, feeSats } = transactionOf(rig.parts, session.transactionId);
+      expect([principalSats, feeSats]).toEqual('100' in booked ? [82_386, 6_591] : [0, 0]);
       expect(openIntent(rig)).toBeUndefined();
       expect(rig.booked()).toEqual(booked);
       expect(rig.obligations()).toEqual([]);

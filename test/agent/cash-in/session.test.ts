@@ -11,6 +11,8 @@ import { deposit, escrow, heard, open } from './sessions.ts';
 const ALL = [1, 5, 10, 20, 50, 100].map(dollars);
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** So much longer than an hour or a day a note may count. */
+const SPAN_MS = 300_000;
 /** Principal of 100 dollars at the rig's rate. */
 const HUNDRED = 82_386;
 
@@ -24,7 +26,13 @@ describe('the opening', () => {
   test('fixes rate, fee and cap, and gives a code that is kept as a keyed hash only', async () => {
     const rig = await new CashInRig().ready();
     const { transactionId, terms } = await open(rig);
-    expect(terms).toEqual({ rate: RATE, feeFraction: 0.08, capSats: 10_000_000, accepted: ALL });
+    expect(terms).toEqual({
+      rate: RATE,
+      rateSource: 'a test',
+      feeFraction: 0.08,
+      capSats: 10_000_000,
+      accepted: ALL,
+    });
     const transaction = transactionOf(rig.parts, transactionId);
     const code = rig.store.secrets.get(transactionId, 'claimCode')?.reveal() ?? '';
     expect(code.split(' ')).toHaveLength(5);
@@ -152,9 +160,35 @@ describe('the cap', () => {
     expect(armed).toMatchObject({ terms: { capSats: 100_000, accepted: ALL.slice(0, 4) } });
     expect((await open(rig)).terms.capSats).toBe(100_000 - HUNDRED);
     rig.clock.jumpWall(periodMs - 60_000);
+    // On disk: a start forgets nothing of it.
+    rig.restart();
+    await rig.ready();
     expect((await open(rig)).terms.capSats).toBe(100_000 - HUNDRED);
-    rig.clock.jumpWall(120_000);
+    rig.clock.jumpWall(60_000 + SPAN_MS);
     expect((await open(rig)).terms.capSats).toBe(100_000);
+  });
+
+  test('a session that goes on for hours does not outgrow the budget of an hour', async () => {
+    const rig = await new CashInRig({ limits: { exposurePerHourSats: 100_000 } }).ready();
+    const session = await open(rig);
+    rig.clock.jumpWall(2 * HOUR_MS);
+    await deposit(rig, session);
+    const input = { ...session, value: dollars(100) };
+    expect(await rig.run(judge(rig.parts, input))).toMatchObject({ kind: 'refused' });
+    expect((await open(rig)).terms.capSats).toBe(100_000 - HUNDRED);
+  });
+
+  test('a note that a wrong clock put in the future is forgotten with those of today', async () => {
+    const rig = await new CashInRig({ limits: { exposurePerDaySats: 200_000 } }).ready();
+    rig.clock.jumpWall(400 * DAY_MS);
+    await deposit(rig, await open(rig));
+    rig.clock.jumpWall(-400 * DAY_MS);
+    expect((await open(rig)).terms.capSats).toBe(200_000 - HUNDRED);
+    await rig.clock.advance(1_000);
+    await deposit(rig, await open(rig));
+    expect((await open(rig)).terms.capSats).toBe(200_000 - 2 * HUNDRED);
+    rig.clock.jumpWall(DAY_MS + SPAN_MS);
+    expect((await open(rig)).terms.capSats).toBe(200_000);
   });
 });
 

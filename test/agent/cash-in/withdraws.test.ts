@@ -555,3 +555,18 @@ describe('after a restart', () => {
     expect(rig.lines.join('')).not.toContain('withdraw stopped');
   });
 });
+
+test('a note of which the end is not on disk holds the link up, so that it can be part of it', async () => {
+  const rig = new CashInRig();
+  const id = deposited(rig);
+  const { store } = rig;
+  const act = { kind: 'deposit', device: 'acceptor', transactionId: id, body: {} };
+  const intent = store.commit(() => store.intents.open(act));
+  expect(await rig.run(rig.withdraws.issue(id))).toMatchObject({
+    notice: { code: 'withdrawPending' },
+  });
+  expect(store.intents.listOpen('withdraw')).toEqual([]);
+  store.commit(() => store.intents.settle(intent.id, 'returned', {}));
+  expect(await rig.run(rig.withdraws.issue(id))).toEqual({ kind: 'issued' });
+  expect(links(rig)).toHaveLength(1);
+});

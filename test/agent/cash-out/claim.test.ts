@@ -1,40 +1,15 @@
 /** A claim that is cut while it is redeemed: open again, redeemed, or owed once (design 7.7, 8). */
 import { expect, test } from 'vitest';
-import { Withdraws } from '#agent/cash-in/withdraws.ts';
 import { dispenseBatch } from '#agent/cash-out/dispense-batch.ts';
 import { redeem } from '#agent/cash-out/redeem.ts';
-import { Recovery } from '#agent/recovery.ts';
 import type { TransactionId } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
-import { type TestParts, testParts } from '#test/support/parts.ts';
-import { markPaid, reserved } from './rig.ts';
+import { cutAt, type MachineParts, machineParts, paid, recover, recovery } from './rig.ts';
 
 const AMOUNT = 4_000;
 
-/** The next start, as far as the dispenser is concerned. */
-async function recover(parts: TestParts): Promise<void> {
-  const withdraws = new Withdraws(parts, () => Promise.reject(new Error('no network')));
-  const recovery = new Recovery(parts, withdraws);
-  await parts.clock.resolve(recovery.device('dispenser'));
-  recovery.transactions();
-}
-
-/** The same parts with a power that goes at the n-th commit from now. */
-function cutAt(parts: TestParts, nth: number): TestParts {
-  let count = 0;
-  const commit = <T>(work: () => T): T => {
-    count++;
-    if (count >= nth) throw new Error('cut');
-    return parts.store.commit(work);
-  };
-  return Object.assign(Object.create(parts), {
-    store: Object.assign(Object.create(parts.store), { commit }),
-  });
-}
-
-async function claimed(parts: TestParts) {
-  const { transactionId } = await reserved(parts, AMOUNT);
-  markPaid(parts, transactionId);
+async function claimed(parts: MachineParts) {
+  const { transactionId } = await paid(parts, AMOUNT);
   const { store, clock } = parts;
   const reference = store.transactions.get(transactionId)?.reference;
   if (reference === undefined) throw new Error('no sale');
@@ -58,13 +33,13 @@ async function claimed(parts: TestParts) {
   return { transactionId, plan: taken.plan };
 }
 
-const states = (parts: TestParts, transactionId: TransactionId) =>
+const states = (parts: MachineParts, transactionId: TransactionId) =>
   parts.store.obligations
     .forTransaction(transactionId)
     .map(({ kind, state, amountMinor }) => `${kind} ${state} ${amountMinor}`);
 
 test('cut between taking the claim and its command: it is open again', async () => {
-  const parts = await testParts();
+  const parts = await machineParts();
   const { transactionId, plan } = await claimed(parts);
   await expect(parts.clock.resolve(dispenseBatch(cutAt(parts, 1), plan))).rejects.toThrow('cut');
   await recover(parts);
@@ -73,7 +48,7 @@ test('cut between taking the claim and its command: it is open again', async () 
 });
 
 test('cut after the command, proven handed out: the claim is redeemed, once', async () => {
-  const parts = await testParts();
+  const parts = await machineParts();
   const { transactionId, plan } = await claimed(parts);
   await expect(parts.clock.resolve(dispenseBatch(cutAt(parts, 2), plan))).rejects.toThrow('cut');
   await recover(parts);
@@ -84,7 +59,7 @@ test('cut after the command, proven handed out: the claim is redeemed, once', as
 });
 
 test('cut after the command, not known: owed once, and not redeemable', async () => {
-  const parts = await testParts({ device: { memory: 'lost' } });
+  const parts = await machineParts({ device: { memory: 'lost' } });
   const { transactionId, plan } = await claimed(parts);
   parts.dispenserDevice.control({ do: 'fault', name: 'powerCutBeforeResponse' });
   await expect(parts.clock.resolve(dispenseBatch(cutAt(parts, 2), plan))).rejects.toThrow('cut');
@@ -96,16 +71,29 @@ test('cut after the command, not known: owed once, and not redeemable', async ()
 });
 
 test('cut in the recovery itself: nothing is settled by halves', async () => {
-  const parts = await testParts({ device: { memory: 'lost' } });
+  const parts = await machineParts({ device: { memory: 'lost' } });
   const { transactionId, plan } = await claimed(parts);
   parts.dispenserDevice.control({ do: 'fault', name: 'powerCutBeforeResponse' });
   await expect(parts.clock.resolve(dispenseBatch(cutAt(parts, 2), plan))).rejects.toThrow('cut');
-  for (const nth of [1, 2]) {
-    await expect(recover(cutAt(parts, nth))).rejects.toThrow('cut');
+  for (const nth of [1, 2, 3, 3]) {
+    await recover(cutAt(parts, nth)).catch((error: Error) => expect(error.message).toBe('cut'));
+    // The end of the command and what is owed for it are one commit.
+    const isOpen = parts.store.intents.listOpen('dispense').length > 0;
+    const isSaid = states(parts, transactionId).some((one) => one.startsWith('dispenseUnknown'));
+    expect(isSaid).toBe(!isOpen);
   }
   await recover(parts);
   expect(states(parts, transactionId)).toEqual([
     'latePayment settled 4000',
     'dispenseUnknown open 4000',
   ]);
+});
+
+test('a claim that this very run has taken is its session’s business, not the recovery’s', async () => {
+  const parts = await machineParts();
+  const start = recovery(parts);
+  const { transactionId } = await claimed(parts);
+  start.transactions();
+  expect(states(parts, transactionId)).toEqual(['latePayment redeeming 4000']);
+  expect(parts.store.intents.listOpen('claim')).toHaveLength(1);
 });

@@ -90,6 +90,39 @@ describe.concurrent('reading verbs', () => {
   });
 });
 
+describe.concurrent('settle', () => {
+  const told = ['--by', 'Ana', '--reason', 'counted by hand'];
+
+  test('by the reference that the customer has', async () => {
+    await using harness = await startHarness();
+    const { service, socketPath } = harness;
+    const { code, out } = await inProcess([
+      ...['settle', 'k7q4-9xmb', ...told, '--socket', socketPath],
+    ]);
+    expect([code, out]).toEqual([0, 'Settled. Its claim code is void.\n']);
+    expect(service.settlements).toEqual([
+      { obligationId: 'ee'.repeat(16), by: 'Ana', reason: 'counted by hand' },
+    ]);
+  });
+
+  test('of nothing, and of a reference that has several, is wrong usage', async () => {
+    await using harness = await startHarness();
+    const { service, socketPath } = harness;
+    const nothing = await inProcess(['settle', 'NOPE', ...told, '--socket', socketPath]);
+    expect([nothing.code, nothing.err]).toEqual([2, 'spire: Nothing is open under NOPE.\n']);
+    const [one] = service.obligations();
+    if (!one) throw new Error('nothing is open');
+    const other = { ...one, id: 'ff'.repeat(16), kind: 'remainder' };
+    service.obligations = () => [one, other];
+    const several = await inProcess(['settle', 'K7Q4-9XMB', ...told, '--socket', socketPath]);
+    expect(several.code).toBe(2);
+    expect(several.err).toContain(`${other.id} (remainder)`);
+    const named = await inProcess(['settle', other.id, ...told, '--socket', socketPath]);
+    expect(named.code).toBe(0);
+    expect(service.settlements).toMatchObject([{ obligationId: other.id }]);
+  });
+});
+
 describe.concurrent('journal', () => {
   test('asks for what it was told', async () => {
     await using harness = await startHarness();

@@ -1,4 +1,7 @@
-/** Documents end to end: operator's stand-in, relay in memory, inbox, publisher, a store on disk. */
+/**
+ * Documents end to end: operator's stand-in, relay in memory, inbox, publisher, a store on
+ * disk.
+ */
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Config, parseConfig } from '#agent/config.ts';
@@ -112,7 +115,7 @@ export function makeWorld(fields: Record<string, unknown> = {}) {
       board,
       clock,
       log,
-      nostr: { inbox, publisher, rpc: { clockOffsetMs: () => state.offsetMs } },
+      nostr: { inbox, publisher, time: { offsetMs: () => state.offsetMs } },
       pairing: { operatorPubkey },
       positions: POSITIONS,
       mayApply: () => state.isIdle,

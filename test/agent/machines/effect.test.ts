@@ -1,7 +1,8 @@
+import assert from 'node:assert';
 import { execFile } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { createActor } from 'xstate';
-import { effect, stub } from '#agent/machines/effect.ts';
+import { effect, given, outcomeAs, stub } from '#agent/machines/effect.ts';
 
 test('an ordinary fault is the machine’s to handle', async () => {
   const actor = createActor(effect(() => Promise.reject(new Error('ordinary'))));
@@ -30,6 +31,32 @@ test('an effect that was not supplied says which one', async () => {
   const failed = new Promise((resolve) => actor.subscribe({ error: resolve }));
   actor.start();
   expect(await failed).toMatchObject({ message: 'actor not provided: deposit' });
+});
+
+test('a failed assertion is thrown where nobody catches it', async () => {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const kept = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.once('uncaughtException', resolve);
+  try {
+    const actor = createActor(effect(async () => assert.fail('a bug')));
+    actor.subscribe({ error: () => undefined });
+    actor.start();
+    expect(await promise).toMatchObject({ name: 'AssertionError', message: 'a bug' });
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of kept) process.on('uncaughtException', listener);
+  }
+});
+
+test('what a session has by now is given, or the machine is wrong', () => {
+  expect(given(0, 'plan')).toBe(0);
+  expect(() => given(null, 'plan')).toThrow('the session has no plan yet');
+  expect(outcomeAs({ kind: 'paid' }, 'paid')).toEqual({ kind: 'paid' });
+  const outcome: { kind: 'paid' } | { kind: 'held' } = { kind: 'paid' };
+  expect(() => outcomeAs<typeof outcome | { kind: 'held' }, 'held'>(outcome, 'held')).toThrow(
+    'the outcome is paid and not held',
+  );
 });
 
 test('a failed assertion kills the process', async () => {

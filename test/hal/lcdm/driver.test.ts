@@ -1,14 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import type { CashDispenserEvent } from '#hal/cash-dispenser.ts';
+import { id30Dialect } from '#hal/lcdm/id30/commands.ts';
+import { id50Dialect } from '#hal/lcdm/id50/commands.ts';
 import { lcdmLine } from '#hal/lcdm/models.ts';
 import type { SimulatedDevice } from '#hal/simulator/device.ts';
 import { LcdmDevice } from '#hal/simulator/lcdm/device.ts';
 import { asked, CASSETTES, dispense, makeRig, type Rig, readyRig, sentCommands } from './rig.ts';
 
-const MOVING = [0x44, 0x51, 0x52, 0x53, 0x58];
-
 function movingCommands(rig: Rig): string[] {
-  return MOVING.flatMap((code) => sentCommands(rig, code));
+  return [id30Dialect, id50Dialect].flatMap(({ id, commands }) =>
+    Object.values(commands)
+      .filter(({ moves }) => moves)
+      .flatMap(({ code }) => sentCommands(rig, code, id)),
+  );
 }
 
 /** A unit that is no LCDM-4000: it says the same to whatever it hears. */
@@ -64,6 +68,17 @@ describe('identification', () => {
     expect(rig.device.violations()).toEqual([]);
   });
 
+  test.each([
+    ['lcdm-2000', 'T20T 5624'],
+    ['lcdm-1000', 'O16T AD2C'],
+  ] as const)('%s says who it is, with its program', async (model, firmware) => {
+    const rig = makeRig({ device: { model, cassettes: { 1: CASSETTES[1] } } });
+    const identity = await rig.clock.resolve(rig.dispenser.open());
+    expect(identity).toEqual({ protocol: 'lcdm', model, firmware, serialNumber: undefined });
+    expect(movingCommands(rig)).toEqual([]);
+    expect(rig.device.violations()).toEqual([]);
+  });
+
   test('nobody there', async () => {
     const rig = makeRig();
     rig.device.control({ do: 'power', on: false });
@@ -85,9 +100,15 @@ describe('identification', () => {
   test.each([
     ['lcdm-4000', 'lcdm-4000-lamassu', 'lcdm-4000-lamassu'],
     ['lcdm-4000-lamassu', 'lcdm-4000', 'sequence number'],
+    ['lcdm-2000', 'lcdm-1000', 'lcdm-1000'],
+    ['lcdm-1000', 'lcdm-2000', 'lcdm-2000'],
+    ['lcdm-4000', 'lcdm-2000', 'LCDM-2000 (ID 50)'],
+    ['lcdm-4000-lamassu', 'lcdm-1000', 'LCDM-2000 (ID 50)'],
+    ['lcdm-2000', 'lcdm-4000', 'LCDM-4000 (ID 30)'],
+    ['lcdm-1000', 'lcdm-4000-lamassu', 'LCDM-4000 (ID 30)'],
   ] as const)('an %s is not an %s', async (wanted, there, word) => {
     const rig = makeRig({
-      device: { model: there, parity: 'none' },
+      device: { model: there, parity: 'none', cassettes: { 1: CASSETTES[1] } },
       driver: { model: wanted, parity: 'none' },
     });
     await expect(rig.clock.resolve(rig.dispenser.open())).rejects.toMatchObject({
@@ -133,6 +154,12 @@ describe('identification', () => {
     expect(() => makeRig({ driver: { batchMax: 41 } })).toThrow(RangeError);
     expect(() => makeRig({ driver: { lengthMmByPosition: { 1: 400 } } })).toThrow(RangeError);
     expect(() => makeRig({ driver: { lengthMmByPosition: { 7: 150 } } })).toThrow(RangeError);
+    const model = 'lcdm-2000';
+    expect(() => makeRig({ driver: { model, batchMax: 11 } })).toThrow(RangeError);
+    expect(() => makeRig({ driver: { model, positions: [3] } })).toThrow(RangeError);
+    expect(() => makeRig({ driver: { model, lengthMmByPosition: { 1: 156 } } })).toThrow(
+      RangeError,
+    );
   });
 });
 
@@ -367,31 +394,33 @@ describe('keeping in touch', () => {
     expect(sentCommands(rig, 0x52)).toHaveLength(1);
   });
 
-  test('another unit in its place is told once, and given no command', async () => {
-    let swap: () => void = () => undefined;
-    const rig = await readyRig({
-      other: (clock) => {
-        const model = 'lcdm-4000-lamassu';
-        const first = new LcdmDevice({ clock, options: { cassettes: CASSETTES } });
-        const second = new LcdmDevice({ clock, options: { model, cassettes: CASSETTES } });
-        const both = pair(first, second);
-        swap = both.swap;
-        return both.device;
-      },
-    });
-    const errors: string[] = [];
-    rig.dispenser.subscribe((event) => {
-      if (event.kind === 'device.failed') errors.push(event.error.code);
-    });
-    const before = movingCommands(rig).length;
-    rig.cable.unplug();
-    swap();
-    rig.cable.plug();
-    await rig.clock.advance(10_000);
-    expect(errors).toEqual(['deviceNotReady', 'unsupportedCommand']);
-    expect((await rig.dispenser.status()).device).toBe('offline');
-    expect(movingCommands(rig)).toHaveLength(before);
-  });
+  test.each(['lcdm-4000-lamassu', 'lcdm-2000'] as const)(
+    'an %s in its place is told once, and given no command',
+    async (model) => {
+      let swap: () => void = () => undefined;
+      const rig = await readyRig({
+        other: (clock) => {
+          const first = new LcdmDevice({ clock, options: { cassettes: CASSETTES } });
+          const second = new LcdmDevice({ clock, options: { model, cassettes: CASSETTES } });
+          const both = pair(first, second);
+          swap = both.swap;
+          return both.device;
+        },
+      });
+      const errors: string[] = [];
+      rig.dispenser.subscribe((event) => {
+        if (event.kind === 'device.failed') errors.push(event.error.code);
+      });
+      const before = movingCommands(rig).length;
+      rig.cable.unplug();
+      swap();
+      rig.cable.plug();
+      await rig.clock.advance(10_000);
+      expect(errors).toEqual(['deviceNotReady', 'unsupportedCommand']);
+      expect((await rig.dispenser.status()).device).toBe('offline');
+      expect(movingCommands(rig)).toHaveLength(before);
+    },
+  );
 
   test('an idle machine is asked every two seconds, and not more', async () => {
     const rig = await readyRig();

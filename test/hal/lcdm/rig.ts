@@ -1,6 +1,7 @@
 /** A driver, a cable and a simulated unit on a virtual clock; and what left the driver. */
 import type { DispenseOutcome, UnitCount } from '#hal/cash-dispenser.ts';
 import { LcdmDispenser, type LcdmOptions } from '#hal/lcdm/driver.ts';
+import { ID30, type LcdmId } from '#hal/lcdm/wire.ts';
 import type { LineSettings, Port, PortEvent, Unsubscribe } from '#hal/port.ts';
 import { Cable, type CableOptions } from '#hal/simulator/cable.ts';
 import type { DeviceTruth, Notes, SimulatedDevice } from '#hal/simulator/device.ts';
@@ -101,9 +102,9 @@ export function dispense(
   return rig.clock.resolve(rig.dispenser.dispense(asked(counts)));
 }
 
-/** Commands of a code that left the driver. */
-export function sentCommands(rig: Rig, code: number): string[] {
-  const start = `043002${code.toString(16)}`;
+/** Commands of a code that left the driver, with ID 30 unless another is said. */
+export function sentCommands(rig: Rig, code: number, id: LcdmId = ID30): string[] {
+  const start = `04${id.toString(16)}02${code.toString(16)}`;
   return rig.port.sent.filter((hex) => hex.startsWith(start));
 }
 

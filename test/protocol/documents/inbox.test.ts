@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Clock } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import type { DocumentVersion } from '#protocol/documents/document.ts';
 import { DocumentInbox, FUTURE_MAX_SEC, type InboxReport } from '#protocol/documents/inbox.ts';
@@ -31,15 +32,19 @@ function makeRig() {
   const marks = new Map<IncomingTypeName, DocumentVersion>();
   const reports: InboxReport[] = [];
   let nowOffsetMs = 0;
+  const corrected: Clock = {
+    now: () => clock.now() + nowOffsetMs,
+    monotonic: () => clock.monotonic(),
+    after: (delayMs, task) => clock.after(delayMs, task),
+  };
   const makeInbox = (relays = line) =>
     new DocumentInbox({
       relays,
       signer,
       operatorPubkey,
-      clock,
+      clock: corrected,
       log: silentLog,
       watermarks: marks,
-      now: () => clock.now() + nowOffsetMs,
     });
   const inbox = makeInbox();
   const write = (name: string, content: unknown, written: Written = {}): SignedEvent => {

@@ -130,6 +130,15 @@ describe('landed is false', () => {
     });
   });
 
+  test('until it is dated after what the relays keep from before its clock was lost', async () => {
+    const { clock, last, publisher, dTag } = makeRig();
+    last.set(dTag, Math.floor(clock.now() / 1000) + 2);
+    expect(await clock.resolve(publisher.publish(state(1)))).toMatchObject({ landed: true });
+    last.clear();
+    expect(await clock.resolve(publisher.publish(state(2)))).toMatchObject({ landed: false });
+    expect(await clock.resolve(publisher.publish(state(3)))).toMatchObject({ landed: true });
+  });
+
   test('when no relay is there, and when the one there does not answer', async () => {
     const { clock, line, publisher } = makeRig();
     line.partition();

@@ -4,8 +4,8 @@ import { silentLog } from '#protocol/base/log.ts';
 import type { Relays } from '#protocol/relay/relay.ts';
 import { NostrRpcClient } from '#protocol/rpc/rpc-client.ts';
 import { Wallet } from '#protocol/rpc/wallet.ts';
+import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import type { Signer } from '#protocol/signer/signer.ts';
-import { createPeerCrypto } from '#protocol/simulator/crypto.ts';
 import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { type Keeper, startKeeper } from '#protocol/simulator/keeper.ts';
 import { seededRandom } from '#test/support/seeded-random.ts';
@@ -17,7 +17,7 @@ export function makeKeeper(clock: Clock, relays: Relays, spirePubkey: string): K
     relays,
     clock,
     random: seededRandom('keeper'),
-    crypto: createPeerCrypto(seededRandom('keeper nonces')),
+    crypto: createNostrCrypto(seededRandom('keeper nonces')),
     invoices: createInvoiceMaker(keyOf('lightning node')),
     log: silentLog,
     spirePubkey,

@@ -90,15 +90,17 @@ export interface Rig {
   readonly signer: SelfKeySigner;
   readonly server: TestServer;
   readonly client: NostrRpcClient;
+  /** What the client found the server's time to be, and when. */
+  readonly heardTimes: { readonly unixMs: number; readonly atUnixMs: number }[];
 }
 
-/** Everything wired; `now` is the client's corrected time. */
-export function makeRig(options: { readonly now?: (clock: VirtualClock) => number } = {}): Rig {
+/** Everything wired. */
+export function makeRig(): Rig {
   const clock = new VirtualClock();
   const network = new MemoryNetwork({ clock, verify: verifySignature });
   const line = network.client();
   const signer = makeSigner(clock);
-  const { now } = options;
+  const heardTimes: Rig['heardTimes'] = [];
   const client = new NostrRpcClient({
     relays: line,
     signer,
@@ -106,9 +108,10 @@ export function makeRig(options: { readonly now?: (clock: VirtualClock) => numbe
     clock,
     random: seededRandom('client'),
     log: silentLog,
-    ...(now ? { now: () => now(clock) } : {}),
+    heardTime: (unixMs) => heardTimes.push({ unixMs, atUnixMs: clock.now() }),
   });
-  return { clock, network, line, signer, server: new TestServer(clock, network.client()), client };
+  const server = new TestServer(clock, network.client());
+  return { clock, network, line, signer, server, client, heardTimes };
 }
 
 /** The machine's own key. */

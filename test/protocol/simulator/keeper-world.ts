@@ -2,7 +2,7 @@
 import { systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import type { Relays } from '#protocol/relay/relay.ts';
-import { createPeerCrypto, newSecretKey } from '#protocol/simulator/crypto.ts';
+import { createNostrCrypto, newSecretKey } from '#protocol/signer/nostr-crypto.ts';
 import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import type { KeeperState } from '#protocol/simulator/keeper/state.ts';
 import { type Keeper, startKeeper } from '#protocol/simulator/keeper.ts';
@@ -10,7 +10,7 @@ import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-net
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { type RawAnswer, RawIdentity, RawWalletClient } from './raw-client.ts';
 
-const crypto = createPeerCrypto(systemRandom);
+const crypto = createNostrCrypto(systemRandom);
 const keys = { transport: newSecretKey(systemRandom), operator: newSecretKey(systemRandom) };
 const invoices = createInvoiceMaker(newSecretKey(systemRandom));
 

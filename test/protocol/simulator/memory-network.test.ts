@@ -2,12 +2,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemRandom } from '#protocol/base/clock.ts';
 import type { SignedEvent } from '#protocol/event.ts';
 import type { PublishResult } from '#protocol/relay/relay.ts';
-import { createPeerCrypto } from '#protocol/simulator/crypto.ts';
+import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-network.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { RawIdentity } from './raw-client.ts';
 
-const crypto = createPeerCrypto(systemRandom);
+const crypto = createNostrCrypto(systemRandom);
 const alice = new RawIdentity();
 const clients: MemoryClient[] = [];
 

@@ -6,9 +6,9 @@ import { createLog } from '#protocol/base/log.ts';
 import type { EventTemplate, SignedEvent } from '#protocol/event.ts';
 import { RelayPool } from '#protocol/relay/pool.ts';
 import type { Relays } from '#protocol/relay/relay.ts';
+import { createNostrCrypto, newSecretKey } from '#protocol/signer/nostr-crypto.ts';
 import { startBunker } from '#protocol/simulator/bunker.ts';
 import type { SimulatedBunker } from '#protocol/simulator/bunker-policy.ts';
-import { createPeerCrypto, newSecretKey } from '#protocol/simulator/crypto.ts';
 import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { startKeeper } from '#protocol/simulator/keeper.ts';
 import { startMemoryBunker } from '#protocol/simulator/memory-bunker.ts';
@@ -49,7 +49,7 @@ const logged = (text: string): Promise<void> =>
       if (line.includes(text)) resolve();
     };
   });
-const crypto = createPeerCrypto(random);
+const crypto = createNostrCrypto(random);
 const nowSec = () => Math.floor(clock.now() / 1000);
 
 afterEach(async () => {

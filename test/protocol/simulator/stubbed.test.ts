@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import type { SignedEvent } from '#protocol/event.ts';
-import type { PeerCrypto } from '#protocol/simulator/crypto.ts';
+import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { startKeeper } from '#protocol/simulator/keeper.ts';
 import { startMemoryBunker } from '#protocol/simulator/memory-bunker.ts';
@@ -13,7 +13,7 @@ import { VirtualClock } from '#test/support/virtual-clock.ts';
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /** Keys, signatures and encryption that cost nothing and prove nothing. */
-const stub: PeerCrypto = {
+const stub: NostrCrypto = {
   publicKeyOf: hex,
   sign: (secretKey, template) => {
     const unsigned = { ...template, pubkey: hex(secretKey) };

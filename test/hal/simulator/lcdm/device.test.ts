@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeFrame } from '#hal/lcdm/wire.ts';
 import { SimulatorError } from '#hal/simulator/device.ts';
 import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm/device.ts';
-import { lcdmFaults } from '#hal/simulator/lcdm/mechanism.ts';
+import { lcdmFaults } from '#hal/simulator/lcdm/faults.ts';
 import { VirtualClock } from '../../../support/virtual-clock.ts';
 
 const CASSETTES = { 1: { denomination: 20, count: 9 }, 2: { denomination: 50, count: 9 } };
@@ -48,7 +48,7 @@ async function exchange({ say, hear }: Bench, command: string, withinMs = 20_000
 }
 
 const host = (code: number, body: readonly number[] = []) =>
-  Buffer.from(encodeFrame('host', code, body)).toString('hex');
+  Buffer.from(encodeFrame(0x30, 'host', code, body)).toString('hex');
 
 describe('the line', () => {
   test('ACK after 50 ms, the response, EOT after the ACK of the host', async () => {

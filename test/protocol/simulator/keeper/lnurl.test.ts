@@ -2,7 +2,7 @@ import { bech32 } from '@scure/base';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemRandom } from '#protocol/base/clock.ts';
-import { newSecretKey } from '#protocol/simulator/crypto.ts';
+import { newSecretKey } from '#protocol/signer/nostr-crypto.ts';
 import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { decodeLnurl, encodeLnurl } from '#protocol/simulator/keeper/lnurl.ts';
 import { startLnurlHttp } from '#protocol/simulator/keeper/lnurl-http.ts';

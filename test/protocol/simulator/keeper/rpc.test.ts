@@ -200,6 +200,8 @@ describe('create_invoice', () => {
     expect(await paid({ internal: false })).not.toBe('00'.repeat(32));
     keeper.switches.zeroPreimages = true;
     expect(await paid({ internal: false })).toBe('00'.repeat(32));
+    keeper.switches.foreignPreimages = true;
+    expect(await paid({ internal: false })).toBe('ab'.repeat(32));
   });
 
   it('takes no payment after the expiry, unless it was under way', async () => {

@@ -10,8 +10,8 @@ import {
   encodeNibbles,
   sequenceAfter,
   slitsOfLength,
-} from '#hal/lcdm/commands.ts';
-import { dispenseError, isRefusal, lcdmError, lcdmErrors } from '#hal/lcdm/errors.ts';
+} from '#hal/lcdm/id30/commands.ts';
+import { dispenseError, id30Error, id30Errors, isRefusal } from '#hal/lcdm/id30/errors.ts';
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
 
@@ -82,8 +82,8 @@ describe('commands', () => {
     const digits = Uint8Array.from(encodeNibbles([198, 0, 255, 1]));
     expect(decodeNibbles(digits)).toEqual([198, 0, 255, 1]);
     expect(decodeNibbles(Uint8Array.of(0x41, 0x30))).toBeUndefined();
-    expect(decodeSequence({ command: 0x67, body: Uint8Array.of(0x20, 0x26) })).toBe(6);
-    expect(decodeSequence({ command: 0x67, body: Uint8Array.of(0x50, 0x26) })).toBeUndefined();
+    expect(decodeSequence(Uint8Array.of(0x20, 0x26))).toBe(6);
+    expect(decodeSequence(Uint8Array.of(0x50, 0x26))).toBeUndefined();
     expect([0, 1, 222].map(sequenceAfter)).toEqual([1, 2, 0]);
   });
 });
@@ -98,11 +98,11 @@ describe('errors', () => {
   ];
 
   test('all documented ones are there, and no other', () => {
-    expect([...lcdmErrors.keys()]).toEqual(documented);
+    expect([...id30Errors.keys()]).toEqual(documented);
   });
 
   test('counts are doubtful wherever a note may be out and not counted', () => {
-    const trusted = documented.filter((code) => lcdmError(code).countsTrusted);
+    const trusted = documented.filter((code) => id30Error(code).countsTrusted);
     expect(trusted).toEqual([
       ...[0x01, 0x02, 0x03, 0x0b, 0x0c, 0x0d],
       ...[0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x30, 0x31, 0x51, 0x58],

@@ -2,8 +2,9 @@
  * The words of the LCDM-4000 family (ID 30). Numbers travel as value + 20 hex.
  * Source: Puloon LCDM-4000 interface specification; cash-hardware.md 7.1.
  */
-import { type LcdmModel, LONG_STATUS_BODY_BYTES, STATUS_BODY_BYTES } from './models.ts';
-import type { LcdmFrame } from './wire.ts';
+import type { LcdmCommand, LcdmDialect } from '../dialect.ts';
+import { type Id30Model, LONG_STATUS_BODY_BYTES, STATUS_BODY_BYTES } from '../models.ts';
+import { ID30 } from '../wire.ts';
 
 /** Bays in every message, whether fitted or not. */
 export const BAYS = 4;
@@ -20,16 +21,7 @@ const BAY_STATUS_BYTES = 4;
 /** The device measures lengths in slits. Source: Lamassu's driver; cash-hardware.md 7.1. */
 const SLIT_MM = 0.785;
 
-/** One command: its code, the sizes of its bodies, and whether a note may move by it. */
-export interface LcdmCommand {
-  readonly code: number;
-  readonly requestBytes: number;
-  /** Sizes the response may have. */
-  readonly responseBytes: readonly number[];
-  readonly moves: boolean;
-}
-
-/** The commands by name. DISPENSE and TEST DISPENSE are as documented; see `LcdmModel`. */
+/** The commands by name. DISPENSE and TEST DISPENSE are as documented; see `Id30Model`. */
 export const commands = {
   reset: { code: 0x44, requestBytes: 0, responseBytes: [1], moves: true },
   status: {
@@ -66,14 +58,16 @@ export function commandOfCode(code: number): CommandName | undefined {
   return nameByCode.get(code);
 }
 
-/** Sizes of a response's body, for the framer. */
-export function responseSizes(code: number): readonly number[] {
-  const name = nameByCode.get(code);
-  return name === undefined ? [] : commands[name].responseBytes;
-}
+/** ID 30 on the line. */
+export const id30Dialect: LcdmDialect = {
+  id: ID30,
+  commands,
+  status: commands.status,
+  hasEnd: true,
+};
 
 /** Bytes that a model's DISPENSE and TEST DISPENSE have in their body. */
-export function dispenseBytes(model: LcdmModel): number {
+export function dispenseBytes(model: Id30Model): number {
   return model.dispenseForm === 'sequence'
     ? model.positions.length + SEQUENCE_RESERVED_BYTES + 1
     : BAYS + 2 + DISPENSE_RESERVED_BYTES;
@@ -84,7 +78,7 @@ export function dispenseBytes(model: LcdmModel): number {
  * number is the one after the last; the documented form has none.
  */
 export function encodeDispense(
-  model: LcdmModel,
+  model: Id30Model,
   counts: readonly number[],
   sequence: number,
 ): readonly number[] {
@@ -110,7 +104,7 @@ export interface BayCounts {
 }
 
 /** The result of a command that moves notes. */
-export interface LcdmResult {
+export interface Id30Result {
   readonly error: number;
   /** Four, top first. */
   readonly bays: readonly BayCounts[];
@@ -120,7 +114,7 @@ export interface LcdmResult {
  * The counts in the response to DISPENSE, TEST DISPENSE or PURGE: ERR MISS 4 x {EXIT REJECT TYPE}.
  * Undefined when a number is none, or more than one command can move.
  */
-export function decodeResult(body: Uint8Array): LcdmResult | undefined {
+export function decodeResult(body: Uint8Array): Id30Result | undefined {
   const error = decodeNumber(body[0]);
   const bays: BayCounts[] = [];
   for (let bay = 0; bay < BAYS; bay++) {
@@ -137,7 +131,7 @@ export function decodeResult(body: Uint8Array): LcdmResult | undefined {
 /** LAST STATUS: the code of the last PURGE, DISPENSE or TEST DISPENSE in front of its result. */
 export function decodeLastStatus(
   body: Uint8Array,
-): { readonly command: CommandName | undefined; readonly result: LcdmResult } | undefined {
+): { readonly command: CommandName | undefined; readonly result: Id30Result } | undefined {
   const result = decodeResult(body.subarray(1));
   return result && { command: nameByCode.get(body[0] ?? 0), result };
 }
@@ -150,7 +144,7 @@ export interface BayStatus {
 }
 
 /** STATUS in words. A sensor is named when something stands before it. */
-export interface LcdmStatus {
+export interface Id30Status {
   readonly error: number;
   readonly sensors: {
     readonly diverterLeft: boolean;
@@ -168,7 +162,7 @@ export const STAT_NEAR_END = 0x08;
 export const TYPE_REMOVED = 0x30;
 
 /** STATUS: ERR DISP 4 x {STAT TYPE OPAC LENG}. */
-export function decodeStatus(body: Uint8Array): LcdmStatus | undefined {
+export function decodeStatus(body: Uint8Array): Id30Status | undefined {
   const error = decodeNumber(body[0]);
   const disp = body[1];
   if (error === undefined || disp === undefined) return undefined;
@@ -194,8 +188,8 @@ export function decodeStatus(body: Uint8Array): LcdmStatus | undefined {
 }
 
 /** GET SEQUENCE NUMBER: ERR and the number of the last command that dispensed. */
-export function decodeSequence(frame: LcdmFrame): number | undefined {
-  return frame.body[0] === OFFSET ? decodeNumber(frame.body[1]) : undefined;
+export function decodeSequence(body: Uint8Array): number | undefined {
+  return body[0] === OFFSET ? decodeNumber(body[1]) : undefined;
 }
 
 /** A note's length as the device counts it. @throws RangeError when it does not fit a byte. */

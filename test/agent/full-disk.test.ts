@@ -1,0 +1,131 @@
+/**
+ * The disk does not take the end of an act: the device is asked again, and nothing is owed
+ * twice.
+ */
+import { expect, onTestFinished, test } from 'vitest';
+import { diskError } from '#test/support/life.ts';
+import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
+
+const disk: { isFull: boolean; times: number } = { isFull: false, times: 0 };
+let machine: WholeMachine;
+
+async function begin(options: MachineOptions = {}): Promise<void> {
+  disk.isFull = false;
+  const before = () => {
+    if (!disk.isFull) return;
+    disk.times -= 1;
+    if (disk.times === 0) disk.isFull = false;
+    throw diskError('SQLITE_FULL');
+  };
+  machine = await WholeMachine.inService({ ...options, commitPlan: { before } });
+  onTestFinished(() => machine.stop());
+}
+
+const codes = (direction: 'cashIn' | 'cashOut') =>
+  machine.view[direction].reasons.map(({ code }) => code);
+const openActs = () =>
+  machine.running.store.intents.listOpen().filter(({ device }) => device !== undefined);
+const owed = () => machine.running.store.obligations.list({ open: true });
+
+/** Fills the disk as soon as the act is written down, for so many writes at most. */
+async function fillDuring(kind: string, times: number): Promise<void> {
+  await machine.clock.until(() => openActs().some((intent) => intent.kind === kind), 60_000);
+  Object.assign(disk, { isFull: true, times });
+  await machine.until(({ session }) => session === null || session.outcome !== null, 'the end');
+  expect(openActs()).toHaveLength(1);
+  expect(machine.kinds().filter((one) => one.endsWith('.ended'))).toEqual([]);
+}
+
+/** The one write of the evidence, or all writes for as long as the session lasts. */
+const WRITES = [
+  ['one write', 1],
+  ['every write', Number.POSITIVE_INFINITY],
+] as const;
+
+test.each(WRITES)(
+  'notes went out, %s failed: asked, booked once, nothing is owed',
+  async (_, times) => {
+    await begin();
+    const bolt11 = await machine.sell(4_000);
+    machine.keeper.pay(bolt11);
+    await fillDuring('dispense', times);
+    expect(codes('cashOut')).toContain('openIntent');
+    expect(machine.view.cashIn.open).toBe(true);
+    await machine.act({ do: 'dismiss' });
+    await machine.clock.advance(25_000);
+    disk.isFull = false;
+    await machine.until(({ cashOut }) => cashOut.open, 'the dispenser was asked');
+    expect(machine.kinds().filter((kind) => kind === 'dispense.intended')).toHaveLength(1);
+    expect(owed()).toEqual([]);
+    expect(machine.differences()).toEqual([]);
+    expect(machine.running.store.transactions.recent(1)).toMatchObject([{ outcome: 'dispensed' }]);
+  },
+);
+
+test('the same with a unit that forgets: in doubt, once', async () => {
+  await begin({ dispenser: { memory: 'lost' } });
+  const bolt11 = await machine.sell(4_000);
+  machine.dispenser.control({ do: 'fault', name: 'powerCutBeforeResponse' });
+  machine.keeper.pay(bolt11);
+  await fillDuring('dispense', Number.POSITIVE_INFINITY);
+  machine.dispenser.control({ do: 'power', on: true });
+  await machine.act({ do: 'dismiss' });
+  disk.isFull = false;
+  await machine.until(({ cashOut }) => cashOut.open, 'the dispenser was asked');
+  expect(owed()).toMatchObject([{ kind: 'dispenseUnknown', amountMinor: 4_000 }]);
+  machine.cutPower();
+  await machine.powerOn();
+  await machine.clock.advance(60_000);
+  expect(owed()).toHaveLength(1);
+});
+
+test('a claim whose notes went out and were not written down is redeemed, once', async () => {
+  await begin();
+  const bolt11 = await machine.sell(4_000);
+  const code = machine.cashOut.claimCode ?? '';
+  await machine.act({ do: 'cancel' });
+  await machine.leave();
+  machine.keeper.pay(bolt11);
+  await machine.clock.until(() => owed().length > 0, 120_000);
+  await machine.act({ do: 'redeem', code });
+  await machine.clock.until(() => openActs().length > 0, 60_000);
+  disk.isFull = true;
+  await machine.until(({ session }) => session?.outcome !== null, 'the end');
+  await machine.act({ do: 'dismiss' });
+  disk.isFull = false;
+  await machine.until(({ cashOut }) => cashOut.open && openActs().length === 0, 'asked');
+  expect(machine.running.store.obligations.list()).toMatchObject([{ state: 'redeemed' }]);
+  expect(machine.dispenser.truth().customer).toEqual({ '20': 2 });
+  expect(await machine.act({ do: 'redeem', code })).toMatchObject({ ok: false });
+});
+
+test.each(WRITES)(
+  'a note went in, %s failed: asked, and all of it is one link',
+  async (_, times) => {
+    await begin();
+    await machine.act({ do: 'startCashIn' });
+    await machine.insert(20);
+    await machine.untilCashIn(({ notes }) => notes === 1, 'the first note');
+    const code = machine.cashIn.claimCode ?? '';
+    await machine.insert(50);
+    await fillDuring('deposit', times);
+    await machine.act({ do: 'dismiss' });
+    disk.isFull = false;
+    await machine.until(({ cashIn }) => cashIn.open && openActs().length === 0, 'asked');
+    const { store } = machine.running;
+    const inDoubt = owed().map(({ kind, amountMinor }) => [kind, amountMinor]);
+    const [sale] = store.transactions.recent(1);
+    // What the validator proves is in the link, what it does not prove is said.
+    expect([sale?.fiatMinor, inDoubt]).toEqual(
+      sale?.fiatMinor === 7_000 ? [7_000, []] : [2_000, [['noteUnknown', 5_000]]],
+    );
+    await machine.clock.until(() => machine.keeper.books().withdrawLinks.length > 0, 300_000);
+    await machine.act({ do: 'redeem', code });
+    await machine.untilCashIn(({ lnurl }) => lnurl !== null, 'the link');
+    expect(machine.keeper.claim(machine.cashIn.lnurl ?? '')).toEqual({
+      ok: true,
+      sats: sale?.wireSats,
+    });
+    expect(machine.keeper.books().withdrawLinks).toHaveLength(1);
+  },
+);
