@@ -6,10 +6,13 @@ export default defineConfig({
     // They want a browser beside Node: `npm run test:browser`.
     exclude: ['test/browser/**', 'test/machine/**', 'node_modules/**'],
     testTimeout: 30_000,
+    // Much of the time goes into waiting for sockets, ttys and other processes.
+    maxWorkers: '100%',
     coverage: {
       provider: 'v8',
       include: ['agent/**/*.ts', 'state/**/*.ts', 'protocol/base/**/*.ts'],
       reporter: ['text-summary'],
+      reportOnFailure: true,
       thresholds: {
         'state/**': { branches: 95 },
         'protocol/base/**': { branches: 95 },

@@ -3,6 +3,7 @@
  * demo.
  */
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { SystemPort } from '#hal/serial-port.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
@@ -13,6 +14,12 @@ import { readConfig } from './config.ts';
 import { makeAcceptor, makeDispenser } from './devices.ts';
 import { startAgent } from './main.ts';
 
+/** Where the service's own lines go. */
+interface Output {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
 /** Longest the ending may take, ms; then the process ends as it is, and the next start recovers. */
 const STOP_LIMIT_MS = 20_000;
 
@@ -21,10 +28,15 @@ const STOP_LIMIT_MS = 20_000;
  * usage, 78 for a configuration or pairing that cannot be used, 75 when the state is locked or
  * full.
  */
-export async function run(argv: readonly string[]): Promise<number> {
+export async function run(argv: readonly string[], streams: Output = process): Promise<number> {
+  const { stdout, stderr } = streams;
   const program = new Command('spire-agent')
     .description('The agent of a bitSpire cash machine, on its real ports.')
     .requiredOption('--config <file>', 'configuration file')
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+    })
     .exitOverride();
   try {
     program.parse([...argv], { from: 'user' });
@@ -33,15 +45,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw error;
   }
   try {
-    return await serve(program.opts<{ config: string }>().config);
+    return await serve(program.opts<{ config: string }>().config, stdout);
   } catch (error) {
     if (!(error instanceof ConfigError) && !(error instanceof StoreError)) throw error;
-    process.stderr.write(`${messageOf(error)}\n`);
+    stderr.write(`${messageOf(error)}\n`);
     return error instanceof ConfigError ? 78 : 75;
   }
 }
 
-async function serve(path: string): Promise<number> {
+async function serve(path: string, stdout: Writable): Promise<number> {
   const config = readConfig(path);
   const log = createLog(config.log.level);
   const clock = systemClock;
@@ -73,7 +85,7 @@ async function serve(path: string): Promise<number> {
     screenFile: join(import.meta.dirname, 'screen/index.html'),
   });
   // The screen's browser is started with this line; whoever has it acts as the customer.
-  process.stdout.write(`${JSON.stringify({ screen: api.screenUrl })}\n`);
+  stdout.write(`${JSON.stringify({ screen: api.screenUrl })}\n`);
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve(name));
   });

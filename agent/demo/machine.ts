@@ -192,7 +192,7 @@ export async function pairOnce(context: DemoContext, world: World, stateFolder: 
 export function demoConfig(
   folder: string,
   devices: DemoDevices,
-  ports: Hardware['ports'],
+  ports: Readonly<Record<'validator' | 'dispenser', Pick<Port, 'path'>>>,
   screenPort: number,
 ): Config {
   const device = (kind: 'validator' | 'dispenser') => ({

@@ -40,8 +40,8 @@ test('a dispenser is made by protocol and model, the LCDM-4000 when none is name
 test.each([
   [
     'a validator’s protocol',
-    () => makeAcceptor({ ...common, protocol: 'ebds', currency: 'USD' }),
-    'ebds; id003',
+    () => makeAcceptor({ ...common, protocol: 'abacus', currency: 'USD' }),
+    /abacus; .*\bid003\b/,
   ],
   ['a dispenser’s protocol', () => makeDispenser({ ...common, protocol: 'hcm2' }), 'hcm2; f56'],
   [

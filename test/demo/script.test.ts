@@ -81,7 +81,7 @@ describe('a scripted run', () => {
   test.each([
     [['--script', 'cash-sideways'], 'Known: cash-in, cash-out.'],
     [['--script', 'cash-in', '--fault', 'fire'], 'Known: lose-note.'],
-    [['--validator', 'abacus'], 'Known: id003'],
+    [['--validator', 'abacus'], ' id003, '],
     [['--dispenser', 'constructor'], 'Known: lcdm'],
     [['--screen-port', '65536'], 'Must be 0 to 65535.'],
     [['--pour'], "unknown option '--pour'"],

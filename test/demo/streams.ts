@@ -38,9 +38,19 @@ export class Lines {
   }
 }
 
+/** Keys; a person's terminal remembers how it was set. */
+class Keys extends PassThrough {
+  isTTY = false;
+  readonly raw: boolean[] = [];
+
+  setRawMode(isRaw: boolean): void {
+    this.raw.push(isRaw);
+  }
+}
+
 /** Keys in, lines out. */
 export class FakeTerminal {
-  readonly stdin = new PassThrough();
+  readonly stdin = new Keys();
   readonly out = new Lines();
   readonly error = new Lines();
   readonly stdout = this.out.stream;

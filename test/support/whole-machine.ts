@@ -56,7 +56,12 @@ export interface MachineOptions {
   /** What the disk does; asked for every life. */
   readonly commitPlan?: CommitPlan;
   readonly log?: Log;
+  /** Told of every command that moves a note or lets the device forget one, as it is given. */
+  readonly onAct?: (act: DeviceAct) => void;
 }
+
+/** Commands that cannot be taken back, by the names of the service interfaces. */
+export type DeviceAct = 'deposit' | 'returnNote' | 'confirmDeposit' | 'dispense';
 
 const CASSETTES = {
   '1': { denomination: 20, count: 10 },
@@ -67,6 +72,24 @@ const CASSETTES = {
 const RELAY = 'wss://relay.example';
 
 const BASE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+/** Tells of some methods of a driver before they are carried out. */
+function observed<Driver extends object>(
+  driver: Driver,
+  acts: readonly (DeviceAct & keyof Driver)[],
+  tell: (act: DeviceAct) => void,
+): Driver {
+  for (const act of acts) {
+    const method: unknown = driver[act];
+    if (typeof method !== 'function') throw new Error(`the driver has no ${act}`);
+    const value = (...args: unknown[]): unknown => {
+      tell(act);
+      return method.apply(driver, args);
+    };
+    Object.defineProperty(driver, act, { value });
+  }
+  return driver;
+}
 
 /** The usual pair. */
 function usualDevices(options: MachineOptions, cassettes: MachineOptions['cassettes'] = CASSETTES) {
@@ -200,21 +223,32 @@ export class WholeMachine {
     const { validator, dispenser } = this.#devices;
     const port = (path: string, cable: Cable) =>
       life.port(new MemoryPort({ path, clock: this.clock, cable }));
+    const tell = (act: DeviceAct) => {
+      if (!life.isDead) this.#options.onAct?.(act);
+    };
     const lines: MemoryClient[] = [];
     this.lines = lines;
     this.agent = startAgent({
       ...{ config, clock, random, log, crypto },
       openDatabase: life.openDatabase,
-      acceptor: makeAcceptor({
-        ...{ clock, log, protocol: validator.protocol, model: validator.model },
-        channels: config.validator.channels,
-        port: port('validator', this.validatorCable),
-        currency: config.currency,
-      }),
-      dispenser: makeDispenser({
-        ...{ clock, log, protocol: dispenser.protocol, model: dispenser.model },
-        port: port('dispenser', this.dispenserCable),
-      }),
+      acceptor: observed(
+        makeAcceptor({
+          ...{ clock, log, protocol: validator.protocol, model: validator.model },
+          channels: config.validator.channels,
+          port: port('validator', this.validatorCable),
+          currency: config.currency,
+        }),
+        ['deposit', 'returnNote', 'confirmDeposit'],
+        tell,
+      ),
+      dispenser: observed(
+        makeDispenser({
+          ...{ clock, log, protocol: dispenser.protocol, model: dispenser.model },
+          port: port('dispenser', this.dispenserCable),
+        }),
+        ['dispense'],
+        tell,
+      ),
       openRelays: () => {
         const line = this.network.client({ latencyMs: () => 5 });
         lines.push(line);

@@ -332,6 +332,14 @@ test('a second answer is not made of the first one that is said again', async ()
   expect(rig.device.truth().customer).toEqual({ 20: 2 });
 });
 
+test('nothing leaves when the answer to STATUS may be that to an earlier one', async () => {
+  const rig = await readyRig(lcdm2000);
+  rig.device.control(fault('loseAck', 0x46));
+  expect((await dispense(rig, { 1: 1 })).kind).toBe('notExecuted');
+  expect(sentCommands(rig, UPPER, ID50)).toEqual([]);
+  expect((await dispense(rig, { 1: 1 })).kind).toBe('answered');
+});
+
 describe('initialise', () => {
   test('a clear path is not purged', async () => {
     const rig = await readyRig(lcdm2000);
