@@ -105,7 +105,6 @@ export class Transactions {
   readonly #byClaimHash;
   readonly #open;
   readonly #recent;
-  readonly #principal;
 
   constructor(connection: Connection) {
     this.#insert = connection.command<Record<keyof Row, string | number | null>>(
@@ -134,10 +133,6 @@ export class Transactions {
     );
     this.#recent = connection.query<{ limit: number }, Row>(
       `${SELECT} ORDER BY created_at_unix_ms DESC, id LIMIT :limit`,
-    );
-    this.#principal = connection.query<{ kind: string; since: number }, { total: number }>(
-      `SELECT ifnull(sum(principal_sat), 0) AS total FROM "transaction"
-       WHERE kind = :kind AND created_at_unix_ms >= :since`,
     );
   }
 
@@ -186,11 +181,6 @@ export class Transactions {
   /** The newest, newest first; at most 10,000. */
   recent(limit: number): Transaction[] {
     return this.#recent.all({ limit: pageLimit(limit) }).map(toTransaction);
-  }
-
-  /** Principal of all transactions of one direction that began at or after an instant. */
-  principalSince(kind: TransactionKind, sinceUnixMs: number): Sats {
-    return sats(this.#principal.get({ kind, since: sinceUnixMs })?.total ?? 0);
   }
 }
 

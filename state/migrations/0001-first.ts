@@ -119,7 +119,6 @@ CREATE TABLE "transaction" (
 CREATE INDEX transaction_open ON "transaction" (created_at_unix_ms)
   WHERE ended_at_unix_ms IS NULL;
 CREATE INDEX transaction_by_time ON "transaction" (created_at_unix_ms);
-CREATE INDEX transaction_exposure ON "transaction" (kind, created_at_unix_ms, principal_sat);
 `;
 
 const intents = `

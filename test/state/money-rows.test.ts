@@ -118,21 +118,6 @@ describe('Transactions', () => {
     expect(insert({ kind: 'barter' })).toBe('invalidData');
     expect(store.transactions.recent(10)).toHaveLength(2);
   });
-
-  it('add up to the exposure since an instant', () => {
-    const store = newStore();
-    insertedTransaction(store, { kind: 'cashIn', principalSats: sats(1), createdAtUnixMs: 999 });
-    insertedTransaction(store, { kind: 'cashIn', principalSats: sats(20), createdAtUnixMs: 1_000 });
-    insertedTransaction(store, {
-      kind: 'cashIn',
-      principalSats: sats(300),
-      createdAtUnixMs: 5_000,
-    });
-    insertedTransaction(store, { kind: 'cashOut', principalSats: sats(4_000) });
-    expect(store.transactions.principalSince('cashIn', 1_000)).toBe(320);
-    expect(store.transactions.principalSince('cashOut', 0)).toBe(4_000);
-    expect(store.transactions.principalSince('cashOut', 1_001)).toBe(0);
-  });
 });
 
 describe('Intents', () => {
