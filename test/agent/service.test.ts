@@ -89,3 +89,30 @@ test('a debt is listed with its age, a document with its own', async () => {
     pending: false,
   });
 });
+
+test('what nobody knows yet is said as such', async () => {
+  machine = new WholeMachine();
+  await machine.pair();
+  machine.start();
+  const status = machine.running.service.status();
+  expect(status).toMatchObject({
+    clockOffsetMs: null,
+    dispenser: { code: 'offline', text: 'path unknown' },
+    machine: { state: 'recovering', session: null },
+  });
+});
+
+test('a long journal is read from its end, and whole where it must be', async () => {
+  machine = await WholeMachine.inService();
+  const { service, store } = machine.running;
+  const before = store.journal.count();
+  store.commit(() => {
+    for (let index = 0; index < 10_500; index += 1) store.journal.append('clock.alarm', { index });
+  });
+  const seqs = service.journal({ kind: 'clock.alarm', limit: 10_400 }).map(({ seq }) => seq);
+  expect(seqs).toHaveLength(10_400);
+  expect([seqs[0], seqs.at(-1)]).toEqual([before + 101, before + 10_500]);
+  // What is older than all of them is still found.
+  expect(service.journal({ kind: 'agent.started', limit: 5 })).toHaveLength(1);
+  expect(service.status().journal).toMatchObject({ entries: before + 10_500, chain: 'ok' });
+});
