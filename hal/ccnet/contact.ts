@@ -1,0 +1,236 @@
+/** Keeps in touch with one CCNET device: polls it, notices its absence, finds it again. */
+import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { Port } from '../port.ts';
+import { billToBillStatuses, type CcnetStatus, decodeStatus, describeStatus } from './commands.ts';
+import { type IdentifiedDevice, identify, requireSame } from './identify.ts';
+import { CcnetLink, isRefusal } from './link.ts';
+import type { CcnetModelName } from './models.ts';
+
+/** Unanswered polls until the device counts as offline: 1.3 s with the usual time-out. */
+const MISSES_MAX = 4;
+/** How often a lost port is tried, or a silent device asked. */
+const RECONNECT_MS = 500;
+/** Attempts to reach a silent device after which the port is opened anew: about 10 s. */
+const REOPEN_AFTER_ATTEMPTS = 10;
+/**
+ * So long no poll follows BILL STACKED, so that its ACK, which leaves when the credit is on disk,
+ * is the next word on the line: a unit may go on to other states at the next poll. With the time
+ * until silence is noticed it stays within 2 s.
+ */
+const CONFIRM_WAIT_MS = 500;
+/**
+ * States kept until it is known whose they are; a device has one note inside, and tells little of
+ * it.
+ */
+const EARLY_MAX = 256;
+
+/** What keeping in touch needs. */
+export interface CcnetContactOptions {
+  readonly port: Port;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pollMs: number;
+  readonly replyTimeoutMs: number;
+  readonly wanted: CcnetModelName | undefined;
+  /** The device has been found (again). What it said meanwhile follows by `onStatus`. */
+  readonly onIdentified: (found: IdentifiedDevice) => void;
+  readonly onStatus: (status: CcnetStatus) => void;
+  /** It is out of touch. Commands that waited have been answered before. */
+  readonly onAway: (reason: string) => void;
+  /** Another device is in its place. */
+  readonly onOther: (error: DeviceError) => void;
+}
+
+/** One device, from `open` until `close`; made anew for the next time. */
+export class CcnetContact {
+  readonly link: CcnetLink;
+  readonly #options: CcnetContactOptions;
+  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  #known: IdentifiedDevice | undefined;
+  #early: CcnetStatus[] = [];
+  #misses = 0;
+  #attempts = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(options: CcnetContactOptions) {
+    this.#options = options;
+    const { port, clock, log, replyTimeoutMs } = options;
+    this.link = new CcnetLink({
+      port,
+      clock,
+      log,
+      replyTimeoutMs,
+      onLateState: (body) => this.#onLateState(body),
+      onLost: (reason) => this.#goAway('lost', reason),
+    });
+  }
+
+  /** It answers, and was identified since it was last away. */
+  get isOnline(): boolean {
+    return this.#state === 'online';
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /**
+   * Opens the port, identifies the device and keeps in touch from then on.
+   * @throws DeviceError as `Port.open` and `identify` do; the contact is then closed.
+   */
+  async open(): Promise<void> {
+    try {
+      await this.link.open();
+      this.#state = 'silent';
+      await this.#identify();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    void this.#serve();
+  }
+
+  /**
+   * The credit heard last is on disk: its ACK leaves, if it is still the last thing that was
+   * said.
+   */
+  acknowledgeCredit(): void {
+    if (this.link.acknowledgeCredit()) this.#wake();
+  }
+
+  /** Ends it; everything that waits is answered. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    this.#wake();
+    await this.link.close();
+  }
+
+  async #serve(): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.isClosed) {
+      const startedMs = clock.monotonic();
+      if (this.#state === 'lost') await this.#reconnect();
+      else if (this.isOnline) await this.#poll();
+      else await this.#identifyAgain();
+      await this.#pause(this.#everyMs() - (clock.monotonic() - startedMs));
+    }
+  }
+
+  #everyMs(): number {
+    if (!this.isOnline) return RECONNECT_MS;
+    if (this.link.holdsCredit) return CONFIRM_WAIT_MS;
+    return this.#misses > 0 ? 0 : this.#options.pollMs;
+  }
+
+  async #poll(): Promise<void> {
+    const reply = await this.link.exchange({ command: 'poll' });
+    // A lost port has answered for the device: it is not silent, it is away.
+    if (reply === 'unsent' || !this.isOnline) return;
+    if (reply === 'silent' || isRefusal(reply)) {
+      this.#misses++;
+      if (this.#misses >= MISSES_MAX) this.#goAway('silent', 'the device does not answer');
+      return;
+    }
+    this.#misses = 0;
+    const status = decodeStatus(reply);
+    if (status) this.#options.onStatus(status);
+    else this.#noteForeign(reply);
+  }
+
+  #onLateState(body: Uint8Array): void {
+    const status = decodeStatus(body);
+    if (!status || this.isClosed) return;
+    if (this.isOnline) this.#options.onStatus(status);
+    else this.#remember(status);
+  }
+
+  /** A state that is only said again is no news, and would crowd out what came before it. */
+  #remember(status: CcnetStatus): void {
+    const last = this.#early.at(-1);
+    if (last && describeStatus(last) === describeStatus(status)) return;
+    this.#early = [...this.#early, status].slice(-EARLY_MAX);
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.link.open();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      this.#options.log.debug({ reason: error.message }, 'ccnet port is still away');
+      return;
+    }
+    if (this.#state === 'lost') this.#state = 'silent';
+    await this.#identifyAgain();
+  }
+
+  async #identifyAgain(): Promise<void> {
+    try {
+      await this.#identify();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      this.#options.log.debug({ reason: error.message }, 'ccnet device is not back yet');
+      if (this.#state !== 'silent') return;
+      if (error.code === 'unsupportedCommand') {
+        // What another device has said is not of ours.
+        this.#early = [];
+        this.#options.onOther(error);
+      } else if (error.code === 'timeOut') await this.#onStillSilent();
+    }
+  }
+
+  async #onStillSilent(): Promise<void> {
+    this.#attempts++;
+    if (this.#attempts % REOPEN_AFTER_ATTEMPTS !== 0) return;
+    this.#goAway('lost', 'the port is opened anew');
+    await this.link.drop();
+  }
+
+  async #identify(): Promise<void> {
+    const { port, clock, wanted } = this.#options;
+    const found = await identify({
+      link: this.link,
+      port,
+      clock,
+      wanted,
+      onStatus: (status) => this.#remember(status),
+      isClosed: () => this.#state !== 'silent',
+    });
+    requireSame(this.#known, found, { port });
+    // The port may have been lost or closed just when the last answer had come.
+    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    this.#known = found;
+    this.#state = 'online';
+    this.#misses = 0;
+    this.#attempts = 0;
+    this.#options.onIdentified(found);
+    for (const status of this.#early.splice(0)) this.#options.onStatus(status);
+  }
+
+  #noteForeign(body: Uint8Array): void {
+    const code = body[0] ?? 0;
+    const text = billToBillStatuses[code] ?? 'unknown';
+    this.#options.log.warn({ code, text }, 'ccnet state of no bill validator');
+  }
+
+  #goAway(state: 'silent' | 'lost', reason: string): void {
+    if (this.isClosed) return;
+    const wasOnline = this.isOnline;
+    this.#state = state;
+    // Behind another plug there may be another device.
+    if (state === 'lost') this.#early = [];
+    if (wasOnline) {
+      this.#options.log.warn({ reason }, 'ccnet out of touch');
+      this.#options.onAway(reason);
+    }
+    this.#wake();
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    if (delayMs <= 0 || this.isClosed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await withDeadline(this.#options.clock, delayMs, promise);
+  }
+}
