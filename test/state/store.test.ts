@@ -375,9 +375,8 @@ describe('kill -9', () => {
       const store = newStore({ path });
       const { entries, ...verdict } = store.verify();
       expect(verdict).toEqual({ chain: 'ok', ledger: 'ok', integrity: 'ok', problems: [] });
-      // At most the one commit whose number was not yet said may be there beside them.
-      expect(entries - acknowledged).toBeGreaterThanOrEqual(0);
-      expect(entries - acknowledged).toBeLessThanOrEqual(1);
+      // More may be there: numbers that waited in the child for a slow reader died with it.
+      expect(entries).toBeGreaterThanOrEqual(acknowledged);
       expect(store.ledger.count('cashbox', USD20)).toBe(entries);
       acknowledged = entries;
       store.close();
