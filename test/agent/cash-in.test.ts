@@ -1,5 +1,6 @@
 /** Whole cash-ins on virtual time: real agent, drivers, bunker client and database. */
 import { afterEach, expect, test } from 'vitest';
+import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
 
 let machine: WholeMachine;
@@ -14,7 +15,7 @@ afterEach(async () => {
 });
 
 test('notes become a link, and the link is followed until it is claimed', async () => {
-  await begin();
+  await begin({ makeCrypto: createNostrCrypto });
   const lnurl = await machine.deposit(20, 50, 5);
   expect(machine.cashIn).toMatchObject({ notes: 3, fiatMinor: 7_500, principalSats: 77_225 });
   // 3 % and 5 % of 77,225, each rounded by itself.

@@ -1,5 +1,6 @@
 /** Whole cash-outs on virtual time, with everything that can go wrong on the way of a note. */
 import { afterEach, expect, test } from 'vitest';
+import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
 
 let machine: WholeMachine;
@@ -27,7 +28,7 @@ async function sale(amountMinor: number): Promise<string> {
 }
 
 test('an invoice that is paid is handed out, and all books agree', async () => {
-  await begin();
+  await begin({ makeCrypto: createNostrCrypto });
   const bolt11 = await machine.sell(7_000);
   expect(machine.cashOut).toMatchObject({ fiatMinor: 7_000, principalSats: 72_079 });
   // 3 % and 5 % of 72,079, each rounded by itself; the customer pays them on top.
