@@ -3,7 +3,7 @@
  * or
  * returned. `deposit` is final: the note is in the cash box. Nothing here names a brand.
  */
-import type { DeviceError } from '#protocol/base/errors.ts';
+import type { DeviceError, RecordedChunk } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import type { Unsubscribe } from './port.ts';
 
@@ -167,6 +167,8 @@ export interface CashAcceptor {
   confirmDeposit(): Promise<void>;
   /** Gives the escrowed note back; the command is sent once. `sequenceError` without one. */
   returnNote(): Promise<ReturnOutcome>;
+  /** The last chunks on its port, oldest first; absent where nobody keeps them. */
+  recording?(): readonly RecordedChunk[];
   /** Settles everything that waits as `unknown` or `canceled`, and closes the port. */
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@
  * position; the dispenser never knows what denomination lies in one, unless it measures notes and
  * is told. Nothing here names a brand.
  */
-import type { DeviceError } from '#protocol/base/errors.ts';
+import type { DeviceError, RecordedChunk } from '#protocol/base/errors.ts';
 import type { Position } from '#protocol/base/ids.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import type { DeviceIdentity } from './cash-acceptor.ts';
@@ -55,11 +55,14 @@ export interface DispenseBaseline {
   readonly sequenceNumber: number | undefined;
 }
 
-/** A device's error word. `countsTrusted`: its table says that the counts hold in spite of it. */
+/** A device's error word, and what its table says of it. */
 export interface DispenseError {
   readonly code: string;
   readonly text: string;
+  /** The counts hold in spite of it. */
   readonly countsTrusted: boolean;
+  /** `doubtful`: notes of bays that were not asked may have moved, counted or not. */
+  readonly otherBays?: 'doubtful';
 }
 
 /** How a note-moving command ended. */
@@ -123,6 +126,8 @@ export interface CashDispenser {
    * until then its `status` is not `ready`, and it hands out nothing.
    */
   setNotes?(notes: readonly UnitNotes[]): void;
+  /** Whether the device can hand out such notes; absent where it takes any. Sends nothing. */
+  holds?(notes: UnitNotes): boolean;
   /** Asks the device now; silence is `offline`. */
   status(): Promise<CashDispenserStatus>;
   /** Makes the device ready; may move notes from the path to the reject tray or to the exit. */
@@ -137,6 +142,8 @@ export interface CashDispenser {
   lastResult(): Promise<LastResult | undefined>;
   /** Waits until the exit is clear, at most `limitMs`; `notSensed` without `sensesExit`. */
   waitTaken(limitMs: number): Promise<'taken' | 'notTaken' | 'notSensed' | 'unknown'>;
+  /** The last chunks on its port, oldest first; absent where nobody keeps them. */
+  recording?(): readonly RecordedChunk[];
   /** Settles everything that waits as `unknown` or `canceled`, and closes the port. */
   close(): Promise<void>;
 }

@@ -143,6 +143,10 @@ export class F56Dispenser implements CashDispenser {
     return { protocol: 'f56', model: this.#model.name, firmware, serialNumber: undefined };
   }
 
+  holds(notes: UnitNotes): boolean {
+    return sizeOfNotes(notes) !== undefined;
+  }
+
   setNotes(notes: readonly UnitNotes[]): void {
     const { positions } = this.capabilities;
     const fitted = notes.filter(({ position }) => positions.includes(position));

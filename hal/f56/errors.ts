@@ -14,6 +14,8 @@ export interface F56Error {
    * asked and not counted has not left the machine, and nothing stands inside.
    */
   readonly countsTrusted: boolean;
+  /** A note of a cassette that was not asked has moved. */
+  readonly otherBays?: 'doubtful';
   /** Notes stand inside for certain. */
   readonly leavesNotes: boolean;
   /** What ends it: every error needs INITIALISE, and some a person first. */
@@ -75,7 +77,10 @@ export const f56Errors: ReadonlyMap<number, F56Error> = new Map([
   [0x82, doubtful('initialise', 'notes too short')],
   [0x83, doubtful('initialise', 'notes too short')],
   [0x84, doubtful('initialise', 'notes too thick: two at once')],
-  [0x85, doubtful('initialise', 'a note came from the wrong cassette')],
+  [
+    0x85,
+    { ...doubtful('initialise', 'a note came from the wrong cassette'), otherBays: 'doubtful' },
+  ],
   [0x86, doubtful('initialise', 'notes too close to each other')],
   [0x88, doubtful('initialise', 'count mismatch')],
   [0x89, doubtful('person', 'the thickness sensor is out of order')],
@@ -130,8 +135,8 @@ export function errorWord(code: number): string {
 /** An error as the service says it; undefined for none. */
 export function dispenseError(code: number | undefined): DispenseError | undefined {
   if (code === undefined) return undefined;
-  const { text, countsTrusted } = f56Error(code);
-  return { code: errorWord(code), text, countsTrusted };
+  const { leavesNotes, cure, ...said } = f56Error(code);
+  return { code: errorWord(code), ...said };
 }
 
 /** The unit says that the command was none, and so did nothing. */

@@ -6,6 +6,8 @@ export interface LcdmError {
   readonly text: string;
   /** The counts hold in spite of it: what was asked and not counted has not left the machine. */
   readonly countsTrusted: boolean;
+  /** A note of a bay that was not asked has moved. */
+  readonly otherBays?: 'doubtful';
   /**
    * What ends it: `nothing` needs doing for the next command, `initialise` tries what moves notes
    * off the path, `person` must open the machine.
@@ -27,6 +29,12 @@ export const doubtful = (cure: LcdmError['cure'], text: string): LcdmError => ({
   cure,
 });
 
+/** A note came of a bay that was not asked, and is counted as one of the bay that was. */
+export const ofOtherBay = (text: string): LcdmError => ({
+  ...doubtful('initialise', text),
+  otherBays: 'doubtful',
+});
+
 /** What is assumed of a code that is in no list: another firmware's table. */
 export const UNLISTED: LcdmError = doubtful('initialise', 'an error that is in no list');
 
@@ -36,6 +44,6 @@ export function errorWord(code: number): string {
 }
 
 /** An error as the service says it. */
-export function asDispenseError(code: number, { text, countsTrusted }: LcdmError): DispenseError {
-  return { code: errorWord(code), text, countsTrusted };
+export function asDispenseError(code: number, { cure, ...said }: LcdmError): DispenseError {
+  return { code: errorWord(code), ...said };
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '#protocol/base/clock.ts';
 import { simulatedCcnet } from './ccnet/protocol.ts';
 import { type SimulatedDevice, SimulatorError } from './device.ts';
+import { simulatedEbds } from './ebds/protocol.ts';
 import { simulatedF56 } from './f56/protocol.ts';
 import { simulatedId003 } from './id003/protocol.ts';
 import { simulatedLcdm } from './lcdm/protocol.ts';
@@ -12,6 +13,7 @@ import { simulatedSsp } from './ssp/protocol.ts';
 /** The protocols by name. */
 export const simulatedProtocols: Readonly<Record<string, SimulatedProtocol>> = {
   ccnet: simulatedCcnet,
+  ebds: simulatedEbds,
   f56: simulatedF56,
   id003: simulatedId003,
   lcdm: simulatedLcdm,

@@ -3,7 +3,7 @@
  * they tell whether the note was stacked. Source: GA138, Get Counters: they survive a power cut.
  */
 import type { AcceptorBaseline } from '../cash-acceptor.ts';
-import type { EventName, SspEvent } from './commands.ts';
+import { type EventName, replies, type SspEvent } from './commands.ts';
 import { isOk, type SspLink } from './link.ts';
 import { countedSince, decodeCounters } from './models.ts';
 
@@ -17,7 +17,8 @@ export class CounterMemory {
   /** They were read, and nothing has moved since. */
   #isFresh: boolean = false;
   #isAsking: boolean = false;
-  #areKnown: boolean = false;
+  /** Whether the device has counters; undefined until it was asked. */
+  #areKnown: boolean | undefined;
 
   constructor(link: SspLink) {
     this.#link = link;
@@ -25,7 +26,7 @@ export class CounterMemory {
 
   /** The device has counters. */
   get areKnown(): boolean {
-    return this.#areKnown;
+    return this.#areKnown === true;
   }
 
   /** The counters before the note that is inside; undefined when they were not read in time. */
@@ -53,6 +54,7 @@ export class CounterMemory {
    */
   async refresh(since?: AcceptorBaseline): Promise<CounterProof | undefined> {
     if (this.#isAsking || (this.#isFresh && since === undefined)) return undefined;
+    if (this.#areKnown === false) return 'unknown';
     this.#isAsking = true;
     // Set before the answer, so that a note drawn in meanwhile is not overlooked.
     this.#isFresh = true;
@@ -60,9 +62,10 @@ export class CounterMemory {
     this.#isAsking = false;
     if (typeof reply === 'string') this.#isFresh = false;
     if (typeof reply === 'string' || !this.#isFresh) return undefined;
+    if (reply.code === replies.commandNotKnown) this.#areKnown = false;
     const before = since ?? this.#baseline;
     const now = isOk(reply) ? decodeCounters(reply.data) : undefined;
-    this.#areKnown = now !== undefined;
+    if (now) this.#areKnown = true;
     this.#baseline = now;
     return now && before ? compare(before, now) : 'unknown';
   }

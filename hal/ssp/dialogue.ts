@@ -37,11 +37,6 @@ export function mayReject({ note }: NoteDialogue): boolean {
   return note?.inEscrow === true && !note.rejectSent;
 }
 
-/** Whether the device repeats a credit that is not known to be on disk: no EVENT ACK may leave. */
-export function awaitsConfirmation({ credit, owed }: NoteDialogue): boolean {
-  return owed !== undefined && (credit === 'pending' || credit === 'reported');
-}
-
 /** What was sent and heard, for a record. */
 export function evidenceOf(state: NoteDialogue): string {
   return state.trail.join(', ');
@@ -89,7 +84,10 @@ export function isRepeated({ owed }: NoteDialogue, events: readonly SspEvent[]):
 
 type Polled = Extract<DialogueInput, { kind: 'polled' }>;
 
-/** Something moves inside while one of these is said. */
+/**
+ * Something moves inside while one of these is said. A credit that is repeated until EVENT ACK is
+ * among them, so that whoever wants to change the slot waits until it is confirmed.
+ */
 const MOTION: ReadonlySet<EventName> = new Set([
   'read',
   'stacking',
@@ -324,8 +322,9 @@ function onDisturbed(state: NoteDialogue): DialogueStep {
 
 function onOwed(state: NoteDialogue, words: string, inService: boolean): DialogueStep {
   const owing: NoteDialogue = { ...state, owed: words };
+  const isOpen = state.credit === 'pending' || state.credit === 'reported';
   // Before service the evidence must stay until it is on disk, and then notes are let in.
-  const isFree = !awaitsConfirmation(owing) && (inService || state.credit === 'confirmed');
+  const isFree = !isOpen && (inService || state.credit === 'confirmed');
   return { state: owing, effects: isFree ? [ACKNOWLEDGE] : [] };
 }
 

@@ -32,14 +32,7 @@ import {
 } from './condition.ts';
 import { type FoundDevice, SspContact } from './contact.ts';
 import { CounterMemory, isCounted } from './counters.ts';
-import {
-  advance,
-  awaitsConfirmation,
-  evidenceOf,
-  isRepeated,
-  mayPoll,
-  mayReject,
-} from './dialogue.ts';
+import { advance, evidenceOf, isRepeated, mayPoll, mayReject } from './dialogue.ts';
 import { initialiseDevice } from './initialise.ts';
 import {
   type DialogueEffect,
@@ -150,8 +143,7 @@ export class SspAcceptor implements CashAcceptor {
       contact,
       clock: this.#parts.clock,
       isInService: () => this.#service === 'ready' && contact.isOnline,
-      isAtRest: () =>
-        this.#isAtRest() && !awaitsConfirmation(this.#dialogue) && this.#shown.device === 'ready',
+      isAtRest: () => this.#isAtRest() && this.#shown.device === 'ready',
       acknowledge: async () =>
         this.#dialogue.owed === undefined || (await this.#acknowledge(contact)),
       onRefused: () => this.#mustReset(),
@@ -281,9 +273,10 @@ export class SspAcceptor implements CashAcceptor {
     const isCleared = events.some(({ name }) => name === 'clearedFromFront');
     if (!inService && isCleared) this.#powerUp = 'noteInAcceptor';
     const hadNote = this.#dialogue.busy || this.#dialogue.note !== undefined;
+    // Before the step: the next note may begin in the same answer.
+    if (hadNote || isCounted(events)) this.#counters?.mayHaveMoved();
     const told = events.map((event) => this.#withValue(event));
     this.#step({ kind: 'polled', events: told, inService, acks: this.#contact?.acks === true });
-    if (hadNote || isCounted(events)) this.#counters?.mayHaveMoved();
     if (inService && this.#isAtRest()) void this.#refreshCounters();
     this.#publish();
   }

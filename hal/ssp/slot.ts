@@ -13,7 +13,7 @@ export interface SspSlotParts {
   readonly contact: SspContact;
   readonly clock: Clock;
   readonly isInService: () => boolean;
-  /** Nothing is inside, nothing moves, and no credit waits to be confirmed. */
+  /** Nothing is inside, nothing moves, and no credit is repeated that is not confirmed. */
   readonly isAtRest: () => boolean;
   /** Acknowledges what the device still repeats; whether it took that. */
   readonly acknowledge: () => Promise<boolean>;
@@ -57,8 +57,8 @@ export class SspSlot {
     const { contact, acknowledge, error } = this.#parts;
     const turn = ++this.#turn;
     await this.#untilAtRest(turn);
-    // What the device tells of its start has been journaled by now, and a credit was confirmed; until
-    // that is acknowledged no note is let in.
+    // What the device told of its start is journaled by now; until it is acknowledged no note is
+    // let in.
     if (!(await acknowledge())) throw error('timeOut', 'the validator did not take EVENT ACK');
     this.#requireTurn(turn);
     if (channels.length === 0) {

@@ -99,11 +99,18 @@ export function wireOfCashOut(principal: Sats, fee: Sats): Sats {
   return sats(principal + fee);
 }
 
+/** Digits by currency: asking for them takes longer than all else that a view is made of. */
+const digitsKnown = new Map<string, number>();
+
 /** Digits after the point in a currency, 2 for USD. @throws RangeError for no ISO 4217 shape. */
 export function minorDigits(currency: string): number {
+  const known = digitsKnown.get(currency);
+  if (known !== undefined) return known;
   if (!/^[A-Z]{3}$/.test(currency)) throw new RangeError(`not a currency code: ${currency}`);
   const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  return format.resolvedOptions().maximumFractionDigits ?? 2;
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  digitsKnown.set(currency, digits);
+  return digits;
 }
 
 /** A note's face value (20) in minor units (2000 for USD). */

@@ -4,7 +4,14 @@
  * driver only; 51 and 58 are reported from Lamassu's machines (lamassu-machine PR 116 and PR 130).
  */
 import type { DispenseError } from '../../cash-dispenser.ts';
-import { asDispenseError, doubtful, type LcdmError, trusted, UNLISTED } from '../errors.ts';
+import {
+  asDispenseError,
+  doubtful,
+  type LcdmError,
+  ofOtherBay,
+  trusted,
+  UNLISTED,
+} from '../errors.ts';
 
 /** No error. */
 export const NO_ERROR = 0x00;
@@ -47,10 +54,10 @@ export const id30Errors: ReadonlyMap<number, LcdmError> = new Map([
   [0x34, doubtful('person', 'program verification failed')],
   [0x35, doubtful('person', 'settings memory could not be written')],
   [0x36, doubtful('person', 'settings memory has a wrong checksum')],
-  [0x40, doubtful('initialise', 'a note of the first bay came while another was asked')],
-  [0x41, doubtful('initialise', 'a note of the second bay came while another was asked')],
-  [0x42, doubtful('initialise', 'a note of the third bay came while another was asked')],
-  [0x43, doubtful('initialise', 'a note of the fourth bay came while another was asked')],
+  [0x40, ofOtherBay('a note of the first bay came while another was asked')],
+  [0x41, ofOtherBay('a note of the second bay came while another was asked')],
+  [0x42, ofOtherBay('a note of the third bay came while another was asked')],
+  [0x43, ofOtherBay('a note of the fourth bay came while another was asked')],
   [0x51, trusted('nothing', 'pick-up error of another firmware')],
   [0x58, trusted('nothing', 'nothing dispensed, of another firmware')],
 ]);

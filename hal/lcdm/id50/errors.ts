@@ -4,7 +4,14 @@
  * cash-hardware.md 7.2.
  */
 import type { DispenseError } from '../../cash-dispenser.ts';
-import { asDispenseError, doubtful, type LcdmError, trusted, UNLISTED } from '../errors.ts';
+import {
+  asDispenseError,
+  doubtful,
+  type LcdmError,
+  ofOtherBay,
+  trusted,
+  UNLISTED,
+} from '../errors.ts';
 
 /** Codes that are no error: all went out, or the unit stopped as it should. */
 const GOOD: readonly number[] = [0x30, 0x31];
@@ -45,7 +52,7 @@ export const id50Errors: ReadonlyMap<number, LcdmError> = new Map([
   [0x4b, doubtful('initialise', 'the quantities differ')],
   [0x4c, trusted('initialise', 'jam at check sensor 3 or 4')],
   [0x4e, doubtful('person', 'purge ended abnormally, jam at the diverter')],
-  [0x4f, doubtful('initialise', 'a note of the other cassette came')],
+  [0x4f, ofOtherBay('a note of the other cassette came')],
   [0x50, trusted('initialise', 'a note has not come from the check sensors to the diverter')],
 ]);
 

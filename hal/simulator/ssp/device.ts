@@ -166,7 +166,9 @@ export class SspDevice implements SimulatedDevice {
     const name = decodeCommand(code);
     const body = [...data.subarray(1)];
     if (name === undefined || !this.#isKnown(name)) {
-      this.#violate(`command ${hexCode(code)}: no such command`);
+      // Whether an optional command is known is found out by asking.
+      const isOptional = name !== undefined && OPTIONAL_COMMANDS.has(name);
+      if (!isOptional) this.#violate(`command ${hexCode(code)}: no such command`);
       return { data: [replies.commandNotKnown] };
     }
     const sizes = BODY_SIZES[name] ?? [0];
@@ -337,6 +339,14 @@ const BODY_SIZES: Partial<Record<CommandName, readonly number[]>> = {
   setBaudRate: [2],
   configureBezel: [4, 5],
 };
+
+/** What older firmware does not know. */
+const OPTIONAL_COMMANDS: ReadonlySet<CommandName> = new Set([
+  'pollWithAck',
+  'eventAck',
+  'getCounters',
+  'resetCounters',
+]);
 
 /** Of the table, what a validator without payout unit knows. */
 const VALIDATOR_COMMANDS: ReadonlySet<CommandName> = new Set([

@@ -22,6 +22,8 @@ export interface SspNote {
 export interface SspHabits {
   /** DISABLED is said in every answer while it lasts, as in the field; else once, by the manual. */
   readonly repeatsDisabled: boolean;
+  /** STACKING is said until the note is in the cash box; else only its credit and STACKED are. */
+  readonly saysStacking: boolean;
   /** E1 and E2 name the channel; else they say 0. */
   readonly knowsChannelAtPowerUp: boolean;
   /** E2 comes also for a note whose credit was told before the power went. */
@@ -33,6 +35,7 @@ export interface SspHabits {
 /** What a validator does that no one changed. */
 export const SSP_HABITS: SspHabits = {
   repeatsDisabled: true,
+  saysStacking: true,
   knowsChannelAtPowerUp: true,
   clearsCreditedNotes: true,
   remembersCredit: false,
@@ -260,7 +263,7 @@ export class SspMechanism {
 
   /** Hands clear a jam. The device says so until it is reset. */
   take(): void {
-    if (!this.#jam || !this.#note) {
+    if (!this.#jam) {
       throw new SimulatorError('sequenceError', 'there is nothing to take');
     }
     this.#letGo();
@@ -428,7 +431,7 @@ export class SspMechanism {
       case 'escrow':
         return [said('read', this.#note.channel)];
       case 'stacking':
-        return [said('stacking')];
+        return this.#parts.habits.saysStacking ? [said('stacking')] : [];
       case 'rejecting':
         return [said('rejecting')];
     }

@@ -140,6 +140,11 @@ describe('errors', () => {
     ]);
   });
 
+  test('a note of a cassette that was not asked is told of', () => {
+    const stray = documented.filter((kind) => dispenseError(kind << 8)?.otherBays === 'doubtful');
+    expect(stray).toEqual([0x85]);
+  });
+
   test('the detail does not change the kind', () => {
     expect(f56Error(0x7823)).toBe(f56Error(0x7801));
     expect(dispenseError(0x7823)?.code).toBe('7823');

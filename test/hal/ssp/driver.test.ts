@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { rejectCodes } from '#hal/ssp/commands.ts';
 import type { SspModelName } from '#hal/ssp/models.ts';
-import { ALL_VALUES, Rig, dollars, MODELS } from './rig.ts';
+import { ALL_VALUES, dollars, MODELS, Rig } from './rig.ts';
 
 /** The first bytes of what left the driver since `from`; plain models only. */
 const codesSince = (rig: Rig, from: number) =>

@@ -5,10 +5,11 @@
 import nodeCrypto from 'node:crypto';
 import Module, { createRequire } from 'node:module';
 import { SerialPort } from 'serialport';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import { openPty } from '#hal/simulator/pty.ts';
 import { SspDevice } from '#hal/simulator/ssp/device.ts';
-import { isPrime } from '#hal/ssp/encryption.ts';
+import { ENVELOPE_START, isPrime } from '#hal/ssp/encryption.ts';
+import { SspFramer } from '#hal/ssp/wire.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 
 const PACKAGE = 'encrypted-smiley-secure-protocol';
@@ -95,12 +96,20 @@ afterAll(() => {
 });
 
 /** Their driver on our device; both are ended with the test. */
-async function connect(encryption: 'optional' | 'required') {
+async function connect(encryption: 'optional' | 'required', { onTestFinished }: TestContext) {
   const device = new SspDevice({ clock: systemClock, options: { encryption, timings: FAST } });
   const pty = await openPty();
-  pty.onData((bytes) => device.receive(bytes));
+  const framer = new SspFramer();
+  /** First byte of the data of every frame that they sent. */
+  const said: number[] = [];
+  pty.onData((bytes) => {
+    for (const event of framer.push(bytes)) {
+      if (event.kind === 'frame') said.push(event.frame.data[0] ?? 0);
+    }
+    device.receive(bytes);
+  });
   device.connect((bytes) => pty.write(bytes));
-  const driver = new Foreign({ id: 0, timeout: 1000 });
+  const driver = new Foreign({ id: 0, timeout: 5000 });
   const heard: string[] = [];
   const waits: { readonly words: string; readonly resolve: () => void }[] = [];
   const hear = (words: string) => {
@@ -118,14 +127,14 @@ async function connect(encryption: 'optional' | 'required') {
     device.stop();
     pty.close();
   });
-  /** Resolves when these words are heard, from now on. */
-  const next = (words: string) =>
+  /** Inserts a note and waits until these words are heard. */
+  const insert = (denomination: number, words: string) =>
     new Promise<void>((resolve, reject) => {
       systemClock.after(STEP_LIMIT_MS, () => reject(new Error(`${words} was not heard`)));
       waits.push({ words, resolve });
+      device.control({ do: 'insert', denomination });
     });
-  const insert = (denomination: number) => device.control({ do: 'insert', denomination });
-  return { device, driver, heard, next, insert };
+  return { device, driver, heard, said, insert };
 }
 
 type Connection = Awaited<ReturnType<typeof connect>>;
@@ -143,50 +152,56 @@ async function setUp({ driver }: Connection): Promise<void> {
     expanded_channel_value: [1, 2, 5, 10, 20, 50, 100],
     protocol_version: 6,
   });
-  const channels = [1, 1, 1, 1, 1, 1, 1];
+  // All but the second, of 2 dollars.
+  const channels = [1, 0, 1, 1, 1, 1, 1];
   expect(await driver.command('SET_CHANNEL_INHIBITS', { channels })).toMatchObject({
     status: 'OK',
   });
 }
 
-/** One note stacked, one given back by REJECT. */
+/** Notes stacked, one given back by REJECT, one that the device refuses. */
 async function fullCycle(connection: Connection): Promise<void> {
-  const { device, driver, heard, next, insert } = connection;
+  const { device, driver, heard, insert } = connection;
   expect(await driver.enable()).toMatchObject({ status: 'OK' });
-  const stacked = next('NOTE_STACKED');
-  insert(20);
-  await stacked;
-  expect(heard.filter((words) => words.startsWith('CREDIT_NOTE'))).toEqual(['CREDIT_NOTE 5']);
-  expect(device.truth()).toMatchObject({ path: {}, cashbox: { 20: 1 }, customer: {} });
-  const rejected = next('NOTE_REJECTED');
+  for (const denomination of [20, 100]) await insert(denomination, 'NOTE_STACKED');
   let answer: Promise<Answer> | undefined;
   driver.on('READ_NOTE', ({ channel }) => {
     if (channel === 3) answer ??= driver.command('REJECT_BANKNOTE');
   });
-  insert(5);
-  await rejected;
+  await insert(5, 'NOTE_REJECTED');
   expect(await answer).toMatchObject({ status: 'OK' });
-  expect(device.truth()).toMatchObject({ path: {}, cashbox: { 20: 1 }, customer: { 5: 1 } });
   expect((await driver.command('LAST_REJECT_CODE')).info.name).toBe('REJECT_BY_HOST');
-  expect((await driver.command('GET_COUNTERS')).info).toMatchObject({ stacked: 1, rejected: 1 });
+  await insert(2, 'NOTE_REJECTED');
+  await insert(1, 'NOTE_STACKED');
+  const credits = heard.filter((words) => words.startsWith('CREDIT_NOTE'));
+  expect(credits).toEqual(['CREDIT_NOTE 5', 'CREDIT_NOTE 7', 'CREDIT_NOTE 1']);
+  expect(device.truth()).toMatchObject({
+    path: {},
+    cashbox: { 1: 1, 20: 1, 100: 1 },
+    customer: { 2: 1, 5: 1 },
+  });
+  expect((await driver.command('GET_COUNTERS')).info).toMatchObject({ stacked: 3, rejected: 2 });
   expect(await driver.disable()).toMatchObject({ status: 'OK' });
-  expect(() => insert(20)).toThrow('disabled');
+  expect(() => device.control({ do: 'insert', denomination: 20 })).toThrow('disabled');
   expect(device.violations()).toEqual([]);
 }
 
-test('plain SSP: a full cycle', { timeout: 60_000 }, async () => {
-  const connection = await connect('optional');
+test.concurrent('plain SSP: a full cycle', { timeout: 60_000 }, async (context) => {
+  const connection = await connect('optional', context);
   expect(await connection.driver.command('SYNC')).toMatchObject({ status: 'OK' });
   await setUp(connection);
   await fullCycle(connection);
+  expect(connection.said).not.toContain(ENVELOPE_START);
 });
 
-test('eSSP: keys, then a full cycle, all of it encrypted', { timeout: 60_000 }, async () => {
-  const connection = await connect('required');
-  const { driver } = connection;
+test.concurrent('eSSP: a full cycle, all of it encrypted', { timeout: 60_000 }, async (context) => {
+  const connection = await connect('required', context);
+  const { driver, said } = connection;
   expect(await driver.command('SYNC')).toMatchObject({ status: 'OK' });
   expect(await driver.command('SETUP_REQUEST')).toMatchObject({ status: 'KEY_NOT_SET' });
   await driver.initEncryption();
+  const from = said.length;
   await setUp(connection);
   await fullCycle(connection);
+  expect(new Set(said.slice(from))).toEqual(new Set([ENVELOPE_START]));
 });

@@ -8,7 +8,7 @@ import type { CableDamage, CableDirection } from '#hal/simulator/cable.ts';
 import type { SspDeviceOptions } from '#hal/simulator/ssp/device.ts';
 import type { SspHabits } from '#hal/simulator/ssp/mechanism.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
-import { Rig, count, dollars, MODELS } from './rig.ts';
+import { count, dollars, MODELS, Rig } from './rig.ts';
 
 /** What an agent keeps on disk about the one note. */
 type Journal = 'nothing' | 'intended' | 'deposited' | 'returned' | 'unknown';
@@ -149,8 +149,8 @@ async function atEveryByte(
   const ends = new Map<Journal, number>();
   for (const direction of DIRECTIONS) {
     const [from, to] = ranges[direction];
-    // A packet's bytes are all alike; a seventh of them shows as much.
-    for (let nth = from; nth < to; nth += model === 'essp' ? 7 : 1) {
+    // A packet's bytes are all alike; one or two of its 22 show as much.
+    for (let nth = from; nth < to; nth += model === 'essp' ? 17 : 1) {
       const agent = await startedAgent(model, { ...FAST, habits });
       agent.rig.cable.addFault({ direction, unit: 'byte', nth, ...damage(agent) });
       await passOneNote(agent);
@@ -206,7 +206,7 @@ describe.each(MODELS)('%s', (model) => {
   ])('a power cut at every byte, with %o', async (habits) => {
     const ends = await atEveryByte(model, powerCut, habits);
     expect(ends.get('deposited')).toBeGreaterThan(10);
-    expect(ends.get('returned')).toBeGreaterThan(5);
+    expect(ends.get('returned')).toBeGreaterThan(2);
     // E1 and E2 say where the note went; and what was stacked before the cut is in the counters.
     expect(ends.get('unknown') ?? 0).toBeLessThan(habits.clearsCreditedNotes === false ? 30 : 1);
   });

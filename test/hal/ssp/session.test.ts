@@ -3,13 +3,12 @@ import { expect, test } from 'vitest';
 import { Cable } from '#hal/simulator/cable.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import { SspDevice, type SspDeviceOptions } from '#hal/simulator/ssp/device.ts';
-import { Rig, dollars, MODELS } from './rig.ts';
+import { dollars, MODELS, Rig } from './rig.ts';
 
 const POLLS = ['07', '56'];
 
 /** Command codes of the plain frames that left. */
-const codesOf = (rig: Rig, from = 0) =>
-  rig.port.sent.slice(from).map((hex) => hex.slice(6, 8));
+const codesOf = (rig: Rig, from = 0) => rig.port.sent.slice(from).map((hex) => hex.slice(6, 8));
 
 test.each([
   ['ssp', { encryption: 'required' }, 'configure it as essp'],
@@ -140,8 +139,7 @@ test.each(MODELS)('%s: a program that starts with a note in escrow holds it', as
   });
   expect(rig.device.truth().path).toEqual({ '20': 1 });
   if (model === 'ssp') {
-    for (const code of [...POLLS, '09', '08', '01'])
-      expect(codesOf(rig, from)).not.toContain(code);
+    for (const code of [...POLLS, '09', '08', '01']) expect(codesOf(rig, from)).not.toContain(code);
   }
   expect(await rig.initialise()).toMatchObject({ device: 'ready', note: 'returned' });
   expect(rig.device.truth().customer).toEqual({ '20': 1 });
@@ -203,6 +201,50 @@ test('the baseline of a note is what was counted after the one before it, or non
     seen.add(JSON.stringify(rig.acceptor.baseline()));
   }
   expect(seen).toEqual(new Set([undefined, '{"stacked":0,"rejected":1}']));
+});
+
+test('so is it where nothing is said between the credit and the cash box', async () => {
+  const seen = new Set<string | undefined>();
+  for (let waitMs = 0; waitMs <= 500; waitMs += 20) {
+    const device = { habits: { saysStacking: false }, timings: { stackMs: 1000, readMs: 400 } };
+    const rig = await new Rig({ device }).start();
+    await rig.clock.advance(500);
+    await rig.escrow(5);
+    void rig.acceptor.deposit();
+    await rig.clock.until(() => Object.keys(rig.device.truth().cashbox).length > 0);
+    await rig.clock.advance(waitMs);
+    await rig.escrow(20);
+    seen.add(JSON.stringify(rig.acceptor.baseline()));
+  }
+  expect(seen).toEqual(new Set([undefined, '{"stacked":1,"rejected":0}']));
+});
+
+test('EVENT ACK waits for the confirmation, also when the slot is to be shut', async () => {
+  const device = { habits: { saysStacking: false } };
+  const rig = await new Rig({ model: 'essp', device }).start();
+  await rig.escrow(20);
+  const shut = rig.acceptor.accept([]);
+  expect(await rig.deposit()).toMatchObject({ kind: 'deposited' });
+  await rig.clock.advance(5000);
+  // As if the program died here: the device still has the credit for the next one.
+  expect(() => rig.insert(5)).toThrow('not acknowledged');
+  await rig.run(rig.acceptor.confirmDeposit());
+  await rig.run(shut);
+  expect(() => rig.insert(5)).toThrow('disabled');
+});
+
+test('an answer to HOLD that says neither yes nor no lets no poll leave', async () => {
+  const rig = await new Rig().start();
+  await rig.escrow(20);
+  // FAIL, with either sequence flag, before what the device says.
+  const bytes = [...Buffer.from('7f8001f81000' + '7f0001f8138a', 'hex')];
+  const from = rig.port.sent.length;
+  for (let nth = rig.cable.passed('toHost').chunks; nth < 100; nth++) {
+    rig.cable.addFault({ direction: 'toHost', unit: 'chunk', nth, do: 'insert', bytes });
+  }
+  await rig.clock.advance(3000);
+  expect(codesOf(rig, from).filter((code) => POLLS.includes(code))).toEqual([]);
+  expect(rig.device.truth().path).toEqual({ '20': 1 });
 });
 
 test.each(MODELS)(

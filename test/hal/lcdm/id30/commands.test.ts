@@ -109,6 +109,11 @@ describe('errors', () => {
     ]);
   });
 
+  test('notes of bays that were not asked are told of', () => {
+    const stray = documented.filter((code) => dispenseError(code)?.otherBays === 'doubtful');
+    expect(stray).toEqual([0x40, 0x41, 0x42, 0x43]);
+  });
+
   test('no error is none, and one that is in no list is not trusted', () => {
     expect(dispenseError(0)).toBeUndefined();
     expect(dispenseError(0x77)).toEqual({

@@ -121,6 +121,11 @@ describe('errors', () => {
     ]);
   });
 
+  test('a note of the cassette that was not asked is told of', () => {
+    const stray = documented.filter((code) => dispenseError(code)?.otherBays === 'doubtful');
+    expect(stray).toEqual([0x4f]);
+  });
+
   test('good and normal stop are no errors, and one that is in no list is not trusted', () => {
     expect([0x30, 0x31].map(dispenseError)).toEqual([undefined, undefined]);
     expect(dispenseError(0x77)).toMatchObject({ code: '77', countsTrusted: false });

@@ -1,0 +1,471 @@
+/**
+ * A bill validator that speaks EBDS. It owns the port and the timers; what a status means for a
+ * note
+ * is decided in `dialogue.ts`, how the device is made ready in `initialise.ts`.
+ */
+import { type CancelTimer, type Clock, withDeadline } from '#protocol/base/clock.ts';
+import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { MinorUnits } from '#protocol/base/money.ts';
+import type {
+  CashAcceptor,
+  CashAcceptorCapabilities,
+  CashAcceptorEvent,
+  CashAcceptorStatus,
+  CashBoxStatus,
+  DepositOutcome,
+  DeviceIdentity,
+  InitialiseOutcome,
+  ReturnOutcome,
+} from '../cash-acceptor.ts';
+import type { Port, Unsubscribe } from '../port.ts';
+import { describeStatus, type EbdsStatus, has } from './commands.ts';
+import {
+  cashBoxOf,
+  conditionOf,
+  insideAfter,
+  isBroken,
+  isIdle,
+  type NoteInside,
+  needsInitialise,
+} from './condition.ts';
+import { EbdsContact } from './contact.ts';
+import {
+  advance,
+  type DialogueEffect,
+  type DialogueInput,
+  emptyDialogue,
+  isUnconfirmed,
+  mayStillSend,
+  type NoteDialogue,
+} from './dialogue.ts';
+import type { IdentifiedDevice } from './identify.ts';
+import { initialiseDevice, RESET_LIMIT_MS } from './initialise.ts';
+import { isNoteNamed, notesOf, statusValue } from './models.ts';
+import { EBDS_DEFAULTS, type EbdsOptions } from './options.ts';
+import { type SettingsTaken, sendMove, sendReset, sendSettings } from './requests.ts';
+import { type EbdsSettings, type EnabledNotes, noneEnabled, settingsFor } from './settings.ts';
+
+/** Longest wait for the note that is inside, until other values can be set. */
+const ACCEPT_LIMIT_MS = 20_000;
+/** Longest wait for one status from a device that is in touch. */
+const STATUS_LIMIT_MS = 3_000;
+
+/** What the driver is made of. */
+export interface EbdsAcceptorParts {
+  readonly port: Port;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly options: EbdsOptions;
+}
+
+/** Drives one EBDS validator. */
+export class EbdsAcceptor implements CashAcceptor {
+  readonly capabilities: CashAcceptorCapabilities = {
+    escrow: true,
+    // Kept while it is polled, but a unit may be set to give it back by a time-out of its own.
+    hold: false,
+    // It does while this program lives; the next one does not know the ACK bit, and half of the
+    // time its first poll makes the device forget.
+    repeatsCredit: false,
+    counters: false,
+    powerUpEvidence: true,
+  };
+  readonly #port: Port;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #options: EbdsOptions & Required<Omit<EbdsOptions, 'model'>>;
+  readonly #listeners = new Set<(event: CashAcceptorEvent) => void>();
+  readonly #statusWaiters = new Set<(status: EbdsStatus | undefined) => void>();
+  #contact: EbdsContact | undefined;
+  #known: IdentifiedDevice | undefined;
+  #other: DeviceError | undefined;
+  #service: 'attention' | 'initialising' | 'ready' = 'attention';
+  #last: EbdsStatus | undefined;
+  /** Where a note was left, as far as was said since the device went out of service. */
+  #inside: NoteInside = 'unknown';
+  /** In touch since it was powered up or empty: no note has come that we did not see. */
+  #isWatched: boolean = false;
+  #cashBox: CashBoxStatus = 'unknown';
+  #shown: CashAcceptorStatus;
+  #dialogue: NoteDialogue = emptyDialogue;
+  #endDeposit: ((outcome: DepositOutcome) => void) | undefined;
+  #endReturn: ((outcome: ReturnOutcome) => void) | undefined;
+  #cancelBound: CancelTimer = () => undefined;
+  /** Notes that the device has confirmed to take; none while others are being set. */
+  #enabled: EnabledNotes = noneEnabled;
+  #acceptTurn = 0;
+
+  constructor(parts: EbdsAcceptorParts) {
+    this.#port = parts.port;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#options = { ...EBDS_DEFAULTS, ...parts.options };
+    this.#shown = this.#status();
+  }
+
+  values(): readonly MinorUnits[] {
+    const notes = this.#known ? notesOf(this.#known, this.#options.currency) : [];
+    return [...new Set(notes.map(({ value }) => value))].sort((one, other) => one - other);
+  }
+
+  status(): CashAcceptorStatus {
+    return this.#shown;
+  }
+
+  subscribe(listener: (event: CashAcceptorEvent) => void): Unsubscribe {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async open(): Promise<DeviceIdentity> {
+    if (this.#contact) throw this.#error('sequenceError', 'the validator is open already');
+    const contact = new EbdsContact({
+      port: this.#port,
+      clock: this.#clock,
+      log: this.#log,
+      pollMs: this.#options.pollMs,
+      replyTimeoutMs: this.#options.replyTimeoutMs,
+      wanted: this.#options.model,
+      settings: () => this.#settings(this.#enabled),
+      onIdentified: (found) => this.#onIdentified(found),
+      onStatus: (status, isIdentifying) => this.#onStatus(status, isIdentifying),
+      onAway: (reason) => this.#onAway(reason),
+      onOther: (error) => this.#onOther(error),
+    });
+    this.#contact = contact;
+    this.#inside = 'none';
+    this.#isWatched = false;
+    try {
+      await contact.open();
+    } catch (error) {
+      if (this.#contact === contact) this.#contact = undefined;
+      throw error;
+    }
+    if (!this.#known) throw this.#error('canceled', 'closed while it was opened');
+    return this.#known.identity;
+  }
+
+  async initialise(): Promise<InitialiseOutcome> {
+    const contact = this.#requireContact();
+    if (this.#service === 'initialising' || this.#dialogue.operation !== 'none') {
+      throw this.#error('sequenceError', 'another operation is under way');
+    }
+    const status = await this.#nextStatus(STATUS_LIMIT_MS);
+    if (!status) return { device: 'offline', note: 'unknown', evidence: 'no answer' };
+    const { credit, note } = this.#dialogue;
+    const evidence = describeStatus(status);
+    if (this.#takePendingCredit()) return { device: 'attention', note: 'deposited', evidence };
+    if (credit === 'reported') {
+      return { device: this.#shown.device, note: 'none', evidence: `${evidence}, not confirmed` };
+    }
+    const isReady = this.#service === 'ready';
+    const inside = isReady ? this.#insideAfter('none', status) : this.#inside;
+    this.#leaveService('initialising');
+    this.#step({ kind: 'initialising' });
+    const outcome = await this.#initialiseNow(contact, status, inside);
+    this.#service = outcome.device === 'ready' ? 'ready' : 'attention';
+    // What was inside has been told of; only what is said from now on is news.
+    if (outcome.device === 'ready' || outcome.note === 'deposited') this.#inside = 'none';
+    this.#log.info({ ...outcome }, 'ebds initialised');
+    if (outcome.note === 'returned' && note?.value !== undefined) {
+      this.#tell({ kind: 'note.returned' });
+    }
+    this.#publish();
+    return outcome;
+  }
+
+  async accept(values: readonly MinorUnits[]): Promise<void> {
+    const contact = this.#requireContact();
+    const turn = ++this.#acceptTurn;
+    const deadlineMs = this.#clock.monotonic() + ACCEPT_LIMIT_MS;
+    // What is inside is finished under the old settings, and a credit must be on disk first.
+    while (!isIdle(this.#last) || isUnconfirmed(this.#dialogue) || !this.#isReady()) {
+      const leftMs = deadlineMs - this.#clock.monotonic();
+      if (this.#service !== 'ready' || !this.#isOnline()) {
+        throw this.#error('deviceNotReady', 'the validator is not in service');
+      }
+      if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
+      await this.#nextStatus(leftMs);
+      this.#requireTurn(turn);
+    }
+    const notes = this.#known ? notesOf(this.#known, this.#options.currency) : [];
+    const enabled = notes.filter(({ value }) => values.includes(value)).map(({ number }) => number);
+    // Until they are confirmed, polls enable nothing.
+    this.#enabled = noneEnabled;
+    const taken = await this.#configure(contact, enabled);
+    this.#requireTurn(turn);
+    if (taken === 'silent') throw this.#error('timeOut', 'the notes to take were not confirmed');
+    if (taken === 'refused') throw this.#error('refused', 'the notes to take were refused');
+    if (!this.#isReady()) throw this.#error('deviceNotReady', 'the validator went out of service');
+    this.#enabled = enabled;
+  }
+
+  async deposit(): Promise<DepositOutcome> {
+    this.#requireNote();
+    const { promise, resolve } = Promise.withResolvers<DepositOutcome>();
+    this.#endDeposit = resolve;
+    this.#startBounds(this.#options.depositTimeoutMs);
+    this.#step({ kind: 'deposit' });
+    return promise;
+  }
+
+  async returnNote(): Promise<ReturnOutcome> {
+    this.#requireNote();
+    const { promise, resolve } = Promise.withResolvers<ReturnOutcome>();
+    this.#endReturn = resolve;
+    this.#startBounds(this.#options.returnTimeoutMs);
+    this.#step({ kind: 'return' });
+    return promise;
+  }
+
+  async confirmDeposit(): Promise<void> {
+    this.#step({ kind: 'creditConfirmed' });
+    this.#contact?.link.hold(false);
+    this.#contact?.hurry();
+    this.#publish();
+  }
+
+  async close(): Promise<void> {
+    const contact = this.#contact;
+    if (!contact) return;
+    this.#contact = undefined;
+    this.#acceptTurn++;
+    this.#leaveService('attention');
+    this.#onAway('the port was closed');
+    await contact.close();
+  }
+
+  // Keeping in touch
+
+  #onIdentified(found: IdentifiedDevice): void {
+    if (this.#known && JSON.stringify(this.#known) !== JSON.stringify(found)) {
+      // Opened anew on another device: what was known of a note inside is not of this one.
+      this.#dialogue = emptyDialogue;
+    }
+    this.#known = found;
+    this.#other = undefined;
+    this.#log.info({ ...found.identity }, 'ebds identified');
+  }
+
+  #onAway(reason: string): void {
+    this.#isWatched = false;
+    this.#step({ kind: 'gaveUp', reason });
+    this.#publish();
+    if (this.#contact) {
+      this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+    }
+    for (const waiter of [...this.#statusWaiters]) waiter(undefined);
+  }
+
+  /** Another device is where ours was: told once, and asked again until ours is back. */
+  #onOther(error: DeviceError): void {
+    if (this.#other?.message === error.message) return;
+    this.#other = error;
+    this.#tell({ kind: 'device.failed', error });
+    this.#publish();
+  }
+
+  #onStatus(status: EbdsStatus, isIdentifying: boolean): void {
+    const before = this.#last;
+    // A credit that comes together with trouble is still one of service.
+    const inService = this.#service === 'ready';
+    this.#last = status;
+    const isNew = before === undefined || describeStatus(before) !== describeStatus(status);
+    if (isNew) this.#log.debug({ state: describeStatus(status) }, 'ebds state');
+    this.#isWatched ||= has(status, 'powerUp');
+    if (inService && needsInitialise(status)) {
+      this.#leaveService('attention');
+      this.#inside = this.#insideAfter('none', status);
+    } else if (this.#service === 'attention') {
+      this.#inside = this.#insideAfter(this.#inside, status);
+    }
+    this.#isWatched ||= isIdle(status) && !isIdentifying;
+    this.#cashBox = cashBoxOf(status);
+    const named = this.#nameNote(status);
+    this.#step({ kind: 'status', status, inService, isIdentifying, ...named });
+    // The reply that told of it is repeated from now on, until the credit is on disk. One that is
+    // still to be asked for, by who initialises, cannot be waited for: nothing else would be heard.
+    if (!isIdentifying) this.#contact?.link.hold(this.#dialogue.credit === 'reported');
+    if (isNew && isBroken(status)) {
+      const error = this.#error('hardwareError', describeStatus(status));
+      this.#tell({ kind: 'device.failed', error });
+    }
+    this.#publish();
+    for (const waiter of [...this.#statusWaiters]) waiter(status);
+  }
+
+  // The note inside
+
+  #step(input: DialogueInput): void {
+    const { state, effects } = advance(this.#dialogue, input);
+    this.#dialogue = state;
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: DialogueEffect): void {
+    switch (effect.kind) {
+      case 'tell':
+        this.#tell(effect.event);
+        return;
+      case 'depositEnded':
+        this.#cancelBound();
+        this.#log.info({ ...effect.outcome }, 'ebds deposit ended');
+        this.#endDeposit?.(effect.outcome);
+        return;
+      case 'returnEnded':
+        this.#cancelBound();
+        this.#log.info({ ...effect.outcome }, 'ebds return ended');
+        this.#endReturn?.(effect.outcome);
+        return;
+      case 'send':
+        void this.#sendOnce(effect.command);
+        return;
+    }
+  }
+
+  /** The dialogue lets each command leave once for a note; this checks it at the last moment. */
+  async #sendOnce(command: 'stack' | 'return'): Promise<void> {
+    const link = this.#contact?.link;
+    if (!link) return;
+    const mayLeave = () => {
+      if (!this.#isOnline() || !mayStillSend(this.#dialogue, command)) return false;
+      this.#step({ kind: command === 'stack' ? 'stackSent' : 'returnSent' });
+      return true;
+    };
+    const evidence = await sendMove(link, command, () => this.#settings(this.#enabled), mayLeave);
+    if (evidence !== undefined) this.#step({ kind: 'answered', evidence });
+  }
+
+  #startBounds(limitMs: number): void {
+    const giveUp = () => this.#step({ kind: 'gaveUp', reason: 'no end in time' });
+    this.#cancelBound = this.#clock.after(limitMs, () => {
+      this.#cancelBound = this.#clock.after(this.#options.returnTimeoutMs, giveUp);
+      this.#step({ kind: 'late', reason: `no end within ${limitMs} ms` });
+      if (this.#dialogue.operation === 'none') this.#cancelBound();
+    });
+  }
+
+  #insideAfter(before: NoteInside, status: EbdsStatus): NoteInside {
+    return insideAfter(before, status, { watched: this.#isWatched });
+  }
+
+  #nameNote(status: EbdsStatus): { isNamed: boolean; value: MinorUnits | undefined } {
+    const model = this.#known?.model;
+    if (!model) return { isNamed: false, value: undefined };
+    const value = statusValue(status, model, this.#options.currency);
+    return { isNamed: isNoteNamed(status, model), value };
+  }
+
+  #takePendingCredit(): boolean {
+    const isPending = this.#dialogue.credit === 'pending';
+    if (isPending) this.#step({ kind: 'creditTold' });
+    return isPending;
+  }
+
+  // Commands and waits
+
+  #initialiseNow(
+    contact: EbdsContact,
+    status: EbdsStatus,
+    inside: NoteInside,
+  ): Promise<InitialiseOutcome> {
+    return initialiseDevice(
+      {
+        clock: this.#clock,
+        nextStatus: (limitMs) => this.#nextStatus(limitMs),
+        giveBack: () => {
+          const isOnline = () => this.#isOnline();
+          void sendMove(contact.link, 'return', () => this.#settings(noneEnabled), isOnline);
+        },
+        reset: () => {
+          contact.bePatient(RESET_LIMIT_MS);
+          void sendReset(contact.link);
+        },
+        configure: async () => (await this.#configure(contact, noneEnabled)) === 'taken',
+        takePendingCredit: () => this.#takePendingCredit(),
+        insideAfter: (before, status) => this.#insideAfter(before, status),
+        isCreditKnown: () => this.#dialogue.credit === 'confirmed',
+        isClosed: () => contact.isClosed,
+      },
+      status,
+      inside,
+    );
+  }
+
+  #configure(contact: EbdsContact, enabled: EnabledNotes): Promise<SettingsTaken> {
+    const model = this.#known?.model;
+    if (!model) return Promise.resolve('silent');
+    return sendSettings(contact.link, model, enabled);
+  }
+
+  #settings(enabled: EnabledNotes): EbdsSettings {
+    return settingsFor(this.#known?.model, enabled);
+  }
+
+  async #nextStatus(limitMs: number): Promise<EbdsStatus | undefined> {
+    const { promise, resolve } = Promise.withResolvers<EbdsStatus | undefined>();
+    this.#statusWaiters.add(resolve);
+    const status = await withDeadline(this.#clock, limitMs, promise);
+    this.#statusWaiters.delete(resolve);
+    return typeof status === 'symbol' ? undefined : status;
+  }
+
+  #leaveService(to: 'attention' | 'initialising'): void {
+    this.#service = to;
+    if (to === 'initialising') this.#acceptTurn++;
+    this.#enabled = noneEnabled;
+  }
+
+  #requireContact(): EbdsContact {
+    if (!this.#contact) throw this.#error('sequenceError', 'the validator is not open');
+    return this.#contact;
+  }
+
+  #requireTurn(turn: number): void {
+    if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
+  }
+
+  #isOnline(): boolean {
+    return this.#contact?.isOnline === true;
+  }
+
+  #isReady(): boolean {
+    return this.#service === 'ready' && this.#shown.device === 'ready';
+  }
+
+  #requireNote(): void {
+    this.#requireContact();
+    const { note, operation } = this.#dialogue;
+    const isDecided = note?.stackSent === true || note?.returnSent === true;
+    const isFree = note?.value !== undefined && !isDecided && operation === 'none';
+    if (isFree && this.#isOnline()) return;
+    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
+  }
+
+  #error(code: AtmErrorCode, reason: string): DeviceError {
+    return new DeviceError(code, reason, { recording: this.#port.recording() });
+  }
+
+  #tell(event: CashAcceptorEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  #publish(): void {
+    const next = this.#status();
+    const isSame = JSON.stringify(next) === JSON.stringify(this.#shown);
+    this.#shown = next;
+    if (!isSame) this.#tell({ kind: 'status.changed', status: next });
+  }
+
+  #status(): CashAcceptorStatus {
+    return conditionOf({
+      last: this.#isOnline() ? this.#last : undefined,
+      cashBox: this.#cashBox,
+      inside: this.#inside,
+      isCreditPending: this.#dialogue.credit === 'pending',
+      isReady: this.#service === 'ready',
+      other: this.#other,
+    });
+  }
+}

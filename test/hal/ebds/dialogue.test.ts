@@ -1,0 +1,253 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type FlagName, has } from '#hal/ebds/commands.ts';
+import {
+  advance,
+  type DialogueEffect,
+  type DialogueInput,
+  emptyDialogue,
+  isUnconfirmed,
+  mayStillSend,
+} from '#hal/ebds/dialogue.ts';
+import { isNoteNamed, statusValue } from '#hal/ebds/models.ts';
+import { type MadeStatus, statusOf } from './replies.ts';
+
+/** A status as the driver hands it on, from a device that describes notes. */
+function said(
+  made: MadeStatus,
+  { inService = true, isIdentifying = false } = {},
+): Extract<DialogueInput, { kind: 'status' }> {
+  const status = statusOf(made);
+  return {
+    kind: 'status',
+    status,
+    inService,
+    isIdentifying,
+    isNamed: isNoteNamed(status, 'cashflow-sc'),
+    value: statusValue(status, 'cashflow-sc', 'USD'),
+  };
+}
+
+const TWENTY = 'USD020+00';
+const ONE = 'USD001+00';
+const escrow = said({ state: ['escrowed'], note: TWENTY });
+const stacked = said({ state: ['idling', 'stacked'], note: TWENTY });
+const idle = said({ state: ['idling'] });
+
+const statusInput = fc
+  .record({
+    state: fc.oneof(
+      fc.constantFrom<readonly FlagName[]>(
+        ...([['idling'], ['accepting'], ['escrowed'], ['stacking'], ['returning']] as const),
+        ...([
+          ['idling', 'stacked'],
+          ['escrowed', 'stacked'],
+          ['accepting', 'returned'],
+        ] as const),
+        ...([
+          ['idling', 'returned'],
+          ['idling', 'rejected'],
+          ['powerUp', 'idling'],
+        ] as const),
+        ...([['jammed'], ['cheated', 'idling'], ['failure'], [], ['powerUp', 'stacking']] as const),
+      ),
+      fc.subarray<FlagName>(['idling', 'accepting', 'escrowed', 'stacked', 'returned', 'powerUp']),
+    ),
+    isBoxOut: fc.boolean(),
+    note: fc.constantFrom(TWENTY, ONE, 'EUR020+00', '', undefined),
+    channel: fc.constantFrom(0, 3),
+    inService: fc.boolean(),
+    isIdentifying: fc.boolean(),
+  })
+  .map(({ state, isBoxOut, note, channel, ...how }) =>
+    said({ state, isBoxOut, channel, ...(note === undefined ? {} : { note }) }, how),
+  );
+
+const OTHERS: readonly DialogueInput[] = [
+  { kind: 'deposit' },
+  { kind: 'return' },
+  { kind: 'late', reason: 'test' },
+  { kind: 'gaveUp', reason: 'test' },
+  { kind: 'creditTold' },
+  { kind: 'creditConfirmed' },
+];
+
+const isCredit = (effect: DialogueEffect): boolean =>
+  (effect.kind === 'tell' && effect.event.kind === 'credit.unexpected') ||
+  ((effect.kind === 'depositEnded' || effect.kind === 'returnEnded') &&
+    effect.outcome.kind === 'deposited');
+
+test('whatever is said: one stack bit and one credit for each note, one end for each wait', () => {
+  const script = fc.array(
+    fc.oneof({ weight: 4, arbitrary: statusInput }, fc.constantFrom(...OTHERS)),
+    { maxLength: 60 },
+  );
+  fc.assert(
+    fc.property(script, (inputs) => {
+      let state = emptyDialogue;
+      let [credits, stacks, waiting] = [0, 0, 0];
+      const apply = (input: DialogueInput): void => {
+        const isStacked = input.kind === 'status' && has(input.status, 'stacked');
+        const step = advance(state, input);
+        state = step.state;
+        for (const effect of step.effects) {
+          // Without "stacked" there is no credit, and "stacked" of nothing is none either.
+          if (isCredit(effect)) expect(isStacked).toBe(true);
+          if (isCredit(effect)) credits++;
+          if (effect.kind === 'depositEnded' || effect.kind === 'returnEnded') waiting--;
+          // The driver carries a command out like this: it asks once more, then says that it left.
+          if (effect.kind !== 'send' || !mayStillSend(state, effect.command)) continue;
+          if (effect.command === 'stack') stacks++;
+          apply({ kind: effect.command === 'stack' ? 'stackSent' : 'returnSent' });
+        }
+      };
+      for (const input of inputs) {
+        if (input.kind === 'deposit' || input.kind === 'return') {
+          // The driver lets nobody wait where nothing is in escrow or someone waits already.
+          const { note, operation } = state;
+          const isFree = note?.value !== undefined && !note.stackSent && !note.returnSent;
+          if (!isFree || operation !== 'none') continue;
+          waiting++;
+        }
+        apply(input);
+        expect(credits).toBeLessThanOrEqual(1);
+        expect(stacks).toBeLessThanOrEqual(1);
+        expect(waiting).toBe(state.operation === 'none' ? 0 : 1);
+        // A note on its way in, seen when nothing waits to be written down, is another one.
+        const isSeen = input.kind === 'status' && !input.isIdentifying && !isUnconfirmed(state);
+        const isIn = isSeen && (has(input.status, 'accepting') || has(input.status, 'escrowed'));
+        if (isIn) credits = 0;
+        if (state.note?.stackSent !== true) stacks = 0;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+/** What a deposit came to, after these inputs in escrow. */
+function depositAfter(...inputs: readonly DialogueInput[]): string | undefined {
+  let state = advance(emptyDialogue, escrow).state;
+  for (const input of [{ kind: 'deposit' } as const, ...inputs]) {
+    const step = advance(state, input);
+    state = step.state;
+    const end = step.effects.find((effect) => effect.kind === 'depositEnded');
+    if (end?.kind === 'depositEnded') return end.outcome.kind;
+  }
+  return undefined;
+}
+
+const stackSent: DialogueInput = { kind: 'stackSent' };
+const stacking = said({ state: ['stacking'] });
+const late: DialogueInput = { kind: 'late', reason: 'no end' };
+const blank = said({ state: ['idling', 'stacked'], note: '' });
+const numbered = said({ state: ['idling', 'stacked'], channel: 5 });
+const other = said({ state: ['idling', 'stacked'], note: ONE });
+const foreign = said({ state: ['idling', 'stacked'], note: 'EUR020+00' });
+
+test.each([
+  ['credit', 'deposited', [stackSent, stacking, stacked]],
+  ['credit, all else missed', 'deposited', [stackSent, stacked]],
+  ['credit that names a number only', 'deposited', [stackSent, numbered]],
+  [
+    'credit together with power-up',
+    'deposited',
+    [stackSent, said({ state: ['powerUp', 'stacked'], note: TWENTY })],
+  ],
+  [
+    'credit with the cash box just out',
+    'deposited',
+    [stackSent, said({ state: ['stacked'], note: TWENTY, isBoxOut: true })],
+  ],
+  ['credit of nothing', 'unknown', [stackSent, blank]],
+  ['credit of another note', 'unknown', [stackSent, other]],
+  ['credit of another currency', 'unknown', [stackSent, foreign]],
+  ['rest and nothing else', 'unknown', [stackSent, idle]],
+  ['the next note without credit', 'unknown', [stackSent, said({ state: ['accepting'] })]],
+  ['another note in escrow', 'unknown', [stackSent, said({ state: ['escrowed'], note: ONE })]],
+  ['given back before the stack bit left', 'returned', [said({ state: ['returning'] }), idle]],
+  ['gone before the stack bit left', 'returned', [idle]],
+  ['said to be returned', 'returned', [stackSent, said({ state: ['idling', 'returned'] })]],
+  ['said to be rejected', 'returned', [stackSent, said({ state: ['idling', 'rejected'] })]],
+  ['seen going back', 'returned', [stackSent, said({ state: ['returning'] }), idle]],
+  ['a jam', 'unknown', [stackSent, said({ state: ['jammed'] })]],
+  ['a failure', 'unknown', [stackSent, said({ state: ['failure'] })]],
+  ['a stall', 'unknown', [stackSent, said({ state: ['stalled'] })]],
+  ['the cash box out', 'unknown', [stackSent, said({ state: [], isBoxOut: true })]],
+  ['the note path opened', 'unknown', [stackSent, said({ state: ['transportOpen'] })]],
+  ['a cheat', 'unknown', [stackSent, said({ state: ['stacking', 'cheated'] })]],
+  ['power-up', 'unknown', [stackSent, said({ state: ['idling', 'powerUp'] })]],
+  [
+    'power-up in escrow',
+    'unknown',
+    [stackSent, said({ state: ['escrowed', 'powerUp'], note: TWENTY })],
+  ],
+  [
+    'a pause, and then the credit',
+    'deposited',
+    [stackSent, said({ state: ['stacking', 'paused'] }), stacked],
+  ],
+  [
+    'out of service for a while, then the credit',
+    'deposited',
+    [stackSent, said({ state: [] }), stacked],
+  ],
+  ['nothing yet', undefined, [stackSent, stacking, escrow, late]],
+] as const)('a deposit that ends with %s is %s', (_end, outcome, inputs) => {
+  expect(depositAfter(...inputs)).toBe(outcome);
+});
+
+test('a credit that contradicts escrow is a note in the box of which nobody knows the value', () => {
+  let state = advance(emptyDialogue, escrow).state;
+  for (const input of [{ kind: 'deposit' }, stackSent] as const)
+    state = advance(state, input).state;
+  expect(advance(state, other).effects).toMatchObject([
+    { kind: 'depositEnded', outcome: { kind: 'unknown' } },
+    { kind: 'tell', event: { kind: 'credit.unexpected', value: undefined } },
+  ]);
+  expect(advance(emptyDialogue, other).effects).toEqual([
+    { kind: 'tell', event: { kind: 'credit.unexpected', value: 100 } },
+  ]);
+});
+
+test('a stack bit that had no effect is not sent again: the note is asked back', () => {
+  let state = advance(emptyDialogue, escrow).state;
+  for (const input of [{ kind: 'deposit' }, stackSent, escrow] as const) {
+    state = advance(state, input).state;
+  }
+  expect(mayStillSend(state, 'stack')).toBe(false);
+  expect(advance(state, late).effects).toEqual([{ kind: 'send', command: 'return' }]);
+});
+
+test('a note of no configured kind is never announced: it goes back, and is refused', () => {
+  const first = advance(emptyDialogue, said({ state: ['escrowed'], note: 'EUR020+00' }));
+  expect(first.effects).toEqual([
+    { kind: 'tell', event: { kind: 'note.inserted' } },
+    { kind: 'send', command: 'return' },
+  ]);
+  expect(mayStillSend(first.state, 'stack')).toBe(false);
+  const sent = advance(first.state, { kind: 'returnSent' });
+  const back = advance(sent.state, said({ state: ['idling', 'returned'] }));
+  expect(back.effects).toEqual([
+    { kind: 'tell', event: { kind: 'note.refused', reason: 'other', code: 'd0.6' } },
+  ]);
+});
+
+test('escrow that is told with no room for a note waits for the next poll', () => {
+  const unnamed = said({ state: ['escrowed'] });
+  expect(advance(emptyDialogue, unnamed).effects).toEqual([]);
+  const known = advance(emptyDialogue, escrow).state;
+  expect(advance(known, unnamed).effects).toEqual([]);
+  expect(advance(known, unnamed).state.note).toEqual(known.note);
+});
+
+test('a credit is told once: at once in service, else to who initialises', () => {
+  const before = advance(emptyDialogue, { ...stacked, inService: false });
+  expect(before.effects).toEqual([]);
+  expect(before.state.credit).toBe('pending');
+  const told = advance(before.state, { kind: 'creditTold' }).state;
+  expect(advance(told, stacked).effects).toEqual([]);
+  const confirmed = advance(told, { kind: 'creditConfirmed' }).state;
+  expect(advance(confirmed, stacked).effects).toEqual([]);
+  const next = advance(confirmed, said({ state: ['accepting'] })).state;
+  expect(advance(next, stacked).effects).toHaveLength(1);
+});
