@@ -1,6 +1,9 @@
 /** Online backups: copied, proven, and only then named; the newest are kept (design 4). */
 import {
+  chmodSync,
   closeSync,
+  copyFileSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -9,7 +12,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Clock } from '#protocol/base/clock.ts';
 import { StoreError } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
@@ -44,7 +47,8 @@ export interface Backup {
 }
 
 const KEEP_DEFAULT = 14;
-const LIMIT_MS_DEFAULT = 600_000;
+/** Longest a backup may take, ms (design 4). */
+export const BACKUP_LIMIT_MS = 600_000;
 /** Readable by the service alone, as the state itself. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -78,7 +82,7 @@ export function backupAtOnce(source: BackupSource, options: BackupOptions): Back
 
 function* backupSteps(
   source: BackupSource,
-  { folder, keep = KEEP_DEFAULT, limitMs = LIMIT_MS_DEFAULT, clock }: BackupOptions,
+  { folder, keep = KEEP_DEFAULT, limitMs = BACKUP_LIMIT_MS, clock }: BackupOptions,
 ): Generator<undefined, Backup> {
   if (busyFolders.has(folder)) {
     throw new StoreError('locked', `a backup into ${folder} is already running`);
@@ -143,6 +147,44 @@ function* prove(path: string, clock: Clock, deadlineMs: number): Generator<undef
   }
 }
 
+/**
+ * Puts a second copy of a backup into another folder, which may be on a disk that goes elsewhere,
+ * and proves it there. Nothing in that folder is removed.
+ * @throws StoreError `exists` when it is there already, else as `backup` does.
+ */
+export function copyBackup(path: string, options: BackupOptions): Backup {
+  const { folder, clock, limitMs = BACKUP_LIMIT_MS } = options;
+  const target = join(folder, basename(path));
+  const partial = join(folder, PARTIAL);
+  try {
+    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+    if (existsSync(target)) throw new StoreError('exists', `${target} is there already`);
+    const deadlineMs = clock.monotonic() + limitMs;
+    try {
+      copyFileSync(path, partial);
+      chmodSync(partial, FILE_MODE);
+      syncPath(partial);
+      const entries = finish(prove(partial, clock, deadlineMs));
+      renameSync(partial, target);
+      syncPath(folder);
+      return { path: target, bytes: statSync(target).size, entries };
+    } finally {
+      rmSync(partial, { force: true });
+    }
+  } catch (error) {
+    throw storeError(error);
+  }
+}
+
+/**
+ * Proves a file that is to become the state: pages, hash chain, ledger. Returns its number of
+ * journal entries.
+ * @throws StoreError `corrupt`, `timeOut`, `notFound`.
+ */
+export function proveBackup(path: string, clock: Clock, limitMs = BACKUP_LIMIT_MS): number {
+  return finish(prove(path, clock, clock.monotonic() + limitMs));
+}
+
 /** The backups of a folder, oldest first. */
 export function listBackups(folder: string): string[] {
   const names = readdirSync(folder).filter((name) => NAME.test(name));
@@ -163,7 +205,7 @@ function prune(folder: string, keep: number): void {
 }
 
 /** Brings a file, or the names in a folder, to the disk. */
-function syncPath(path: string): void {
+export function syncPath(path: string): void {
   const handle = openSync(path, 'r');
   try {
     fsyncSync(handle);

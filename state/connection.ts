@@ -4,7 +4,7 @@ import { types } from 'node:util';
 import { StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Database } from './database.ts';
-import { endsWriting, storeError } from './store-error.ts';
+import { type DiskFault, diskFaultOf, endsWriting, storeError } from './store-error.ts';
 
 /** What a statement takes by name. NULL is explicit: a missing name is a bug. */
 export type Parameters = Readonly<Record<string, string | number | null | Uint8Array>>;
@@ -39,6 +39,11 @@ export class Connection {
   /** Not empty while listeners are told; the first one is at it. */
   readonly #due: (() => void)[] = [];
   #failed: StoreError | undefined;
+  #fault: DiskFault | undefined;
+  #toldFault: DiskFault | undefined;
+  /** Rows that the open commit changed: one that writes nothing proves no disk. */
+  #changed = 0;
+  readonly #onDisk = new Set<(fault: DiskFault | undefined) => void>();
 
   constructor(database: Database, log: Log) {
     this.#database = database;
@@ -65,7 +70,9 @@ export class Connection {
     const statement = this.#guard(() => this.#database.prepare<[Bound]>(sql));
     return (parameters) => {
       assert(this.#database.inTransaction, 'the state is written only inside a commit');
-      return this.#guard(() => statement.run(parameters).changes);
+      const changes = this.#guard(() => statement.run(parameters).changes);
+      this.#changed += changes;
+      return changes;
     };
   }
 
@@ -93,7 +100,7 @@ export class Connection {
       const words = 'the disk failed; nothing is written until a restart checked it';
       throw new StoreError(code, words, { cause: this.#failed });
     }
-    this.#afterThisCommit = [];
+    this.#startAfresh();
     let result: T;
     try {
       this.#guard(this.#begin);
@@ -102,10 +109,24 @@ export class Connection {
       this.#guard(this.#commit);
     } catch (error) {
       if (this.#database.inTransaction) this.#guard(this.#rollback);
+      this.#tellDisk();
       throw error;
     }
+    if (this.#changed > 0 && !this.#failed) this.#fault = undefined;
     this.#tell(this.#afterThisCommit);
+    this.#tellDisk();
     return result;
+  }
+
+  /**
+   * Tells of a fault of the disk once no commit is open, and of its end, which only a commit that
+   * wrote something proves; after `failed` and `damaged` there is none. Returns what ends it.
+   */
+  onDisk(listener: (fault: DiskFault | undefined) => void): () => void {
+    this.#onDisk.add(listener);
+    return () => {
+      this.#onDisk.delete(listener);
+    };
   }
 
   /** Runs `task` once the open commit is on the disk; never when it rolls back. */
@@ -116,6 +137,12 @@ export class Connection {
   /** Closes the file; the write-ahead log goes into it. */
   close(): void {
     this.#guard(() => this.#database.close());
+  }
+
+  /** What the last commit left behind is not the next one's. */
+  #startAfresh(): void {
+    this.#afterThisCommit = [];
+    this.#changed = 0;
   }
 
   /** In order, also when a listener commits: its news waits until the earlier news is told. */
@@ -138,12 +165,22 @@ export class Connection {
     }
   }
 
+  #tellDisk(): void {
+    if (this.#fault === this.#toldFault) return;
+    this.#toldFault = this.#fault;
+    for (const listener of this.#onDisk) listener(this.#fault);
+  }
+
   #guard<T>(work: () => T): T {
     try {
       return work();
     } catch (error) {
       const known = storeError(error);
+      // What ended the writing is not made better by what a later statement says.
+      if (!this.#failed) this.#fault = diskFaultOf(known) ?? this.#fault;
       if (endsWriting(known)) this.#failed ??= known;
+      // Inside a commit it is told after the rollback: a listener may want to write.
+      if (this.#database.open && !this.#database.inTransaction) this.#tellDisk();
       throw known;
     }
   }

@@ -41,6 +41,7 @@ export class Documents {
   readonly #last;
   readonly #watermark;
   readonly #list;
+  readonly #lastOrdinal;
 
   constructor(connection: Connection) {
     this.#forget = connection.command<{ type: string; author: string; state: string }>(
@@ -54,11 +55,17 @@ export class Documents {
     this.#last = connection.query<{ type: string; state: string }, Row>(
       `${SELECT} WHERE type = :type AND state = :state ORDER BY ordinal DESC LIMIT 1`,
     );
-    this.#watermark = connection.query<{ type: string; author: string }, Watermark>(
+    this.#watermark = connection.query<
+      { type: string; author: string; afterOrdinal: number },
+      Watermark
+    >(
       `SELECT created_at_unix_s AS createdAt, event_id AS eventId FROM document
-       WHERE type = :type AND author = :author AND state = 'applied'`,
+       WHERE type = :type AND author = :author AND state = 'applied' AND ordinal > :afterOrdinal`,
     );
     this.#list = connection.query<Record<string, never>, Row>(`${SELECT} ORDER BY ordinal`);
+    this.#lastOrdinal = connection.query<Record<string, never>, { ordinal: number }>(
+      'SELECT ifnull(max(ordinal), 0) AS ordinal FROM document',
+    );
   }
 
   /** Writes a judged document in place of its author's last one of that type and state. */
@@ -80,9 +87,17 @@ export class Documents {
     return row && toDocument(row);
   }
 
-  /** Of the last applied document by this author; none for a new author. Refused ones move none. */
-  watermark(type: string, author: string): Watermark | undefined {
-    return this.#watermark.get({ type, author });
+  /**
+   * Of the last applied document by this author; none for a new author. Refused ones move none, and
+   * ones from before `afterOrdinal` count for nothing: an operator who comes back starts clean.
+   */
+  watermark(type: string, author: string, afterOrdinal = 0): Watermark | undefined {
+    return this.#watermark.get({ type, author, afterOrdinal });
+  }
+
+  /** Number of the document that was judged last; they only rise. 0 before the first. */
+  lastOrdinal(): number {
+    return this.#lastOrdinal.get({})?.ordinal ?? 0;
   }
 
   /** All that are kept, in the order they were judged. */

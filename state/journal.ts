@@ -51,7 +51,7 @@ export interface JournalFilter {
 }
 
 /** `previousHash` of the first entry. */
-const GENESIS_HASH = '0'.repeat(64);
+export const GENESIS_HASH = '0'.repeat(64);
 /** Entries of one step of a walk: about 5 ms of hashing, so that others get their turn between. */
 const WALK_STEP_ENTRIES = 1_000;
 
@@ -166,10 +166,29 @@ export class Journal {
    * @throws StoreError `invalidData` for a kind, an id or a body beyond its bounds.
    */
   append(kind: string, body: JsonObject, transactionId?: TransactionId): JournalEntry {
+    return this.#write(this.head().epoch, kind, body, transactionId);
+  }
+
+  /**
+   * Appends the first entry of a new epoch inside the open commit: what follows it is another
+   * history than the one that was lost. The epoch is higher than every one named so far, `above`
+   * among them.
+   * @throws StoreError as `append` does.
+   */
+  beginEpoch(kind: string, body: JsonObject, above = 0): JournalEntry {
+    return this.#write(Math.max(this.head().epoch, above) + 1, kind, body);
+  }
+
+  #write(
+    epoch: number,
+    kind: string,
+    body: JsonObject,
+    transactionId?: TransactionId,
+  ): JournalEntry {
     const head = this.head();
     const fields = {
       seq: head.seq + 1,
-      epoch: head.epoch,
+      epoch,
       bootId: this.#bootId,
       atUnixMs: this.#clock.now(),
       monotonicMs: Math.floor(this.#clock.monotonic()),

@@ -12,6 +12,12 @@ export interface OutboxItem {
   readonly sinceUnixMs: number;
 }
 
+/** When the last event under a d tag says it was made, Unix seconds. */
+export interface PublishedClock {
+  readonly d: string;
+  readonly createdAt: number;
+}
+
 /** Keeps what waits, and the clock of what was published. */
 export class Outbox {
   readonly #clock: Clock;
@@ -19,6 +25,7 @@ export class Outbox {
   readonly #pending;
   readonly #done;
   readonly #lastCreatedAt;
+  readonly #clocks;
   readonly #advance;
 
   constructor(connection: Connection, clock: Clock) {
@@ -38,6 +45,9 @@ export class Outbox {
     );
     this.#lastCreatedAt = connection.query<{ d: string }, { createdAt: number }>(
       'SELECT created_at_unix_s AS createdAt FROM published WHERE d = :d',
+    );
+    this.#clocks = connection.query<Record<string, never>, PublishedClock>(
+      'SELECT d, created_at_unix_s AS createdAt FROM published ORDER BY d',
     );
     this.#advance = connection.command<{ d: string; createdAt: number }>(
       `INSERT INTO published (d, created_at_unix_s) VALUES (:d, :createdAt)
@@ -64,6 +74,11 @@ export class Outbox {
   /** `created_at` (Unix seconds) of the last event published under a d tag. */
   lastCreatedAt(d: string): number | undefined {
     return this.#lastCreatedAt.get({ d })?.createdAt;
+  }
+
+  /** The clocks of all d tags. */
+  clocks(): PublishedClock[] {
+    return this.#clocks.all({});
   }
 
   /** Moves a d tag's clock on to `createdAt`, Unix seconds; it never goes back. */

@@ -46,3 +46,28 @@ export function endsWriting(error: unknown): error is StoreError {
   if (!(error instanceof StoreError) || !(error.cause instanceof Sqlite.SqliteError)) return false;
   return /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(error.cause.code);
 }
+
+/** True when a commit was rolled back for want of room: the next one may succeed. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof StoreError) || !(error.cause instanceof Sqlite.SqliteError)) return false;
+  return error.cause.code === 'SQLITE_FULL';
+}
+
+/** What is wrong with the disk, or with the file on it. */
+export type DiskFault = 'full' | 'readOnly' | 'failed' | 'damaged';
+
+/** SQLite's codes by prefix. Source: https://www.sqlite.org/rescode.html. */
+const DISK_FAULTS: readonly (readonly [prefix: string, fault: DiskFault])[] = [
+  ['SQLITE_FULL', 'full'],
+  ['SQLITE_READONLY', 'readOnly'],
+  ['SQLITE_IOERR', 'failed'],
+  ['SQLITE_CORRUPT', 'damaged'],
+  ['SQLITE_NOTADB', 'damaged'],
+];
+
+/** The disk's fault behind an error; undefined for every other error. */
+export function diskFaultOf(error: unknown): DiskFault | undefined {
+  if (!(error instanceof StoreError) || !(error.cause instanceof Sqlite.SqliteError)) return;
+  const { code } = error.cause;
+  return DISK_FAULTS.find(([prefix]) => code.startsWith(prefix))?.[1];
+}

@@ -7,6 +7,7 @@ import { CashUnits } from './cash-units.ts';
 import { Connection } from './connection.ts';
 import { type Database, openDatabase } from './database.ts';
 import { Documents } from './documents.ts';
+import { Exchanges } from './exchanges.ts';
 import { Facts } from './facts.ts';
 import { Intents } from './intents.ts';
 import { finish, Journal } from './journal.ts';
@@ -15,8 +16,11 @@ import { NoteLedger } from './note-ledger.ts';
 import { Obligations } from './obligations.ts';
 import { Outbox } from './outbox.ts';
 import { Secrets } from './secrets.ts';
+import type { DiskFault } from './store-error.ts';
+import { Technicians } from './technicians.ts';
 import { Transactions } from './transactions.ts';
 import { proveSmallTables, type Verdict, walkAll } from './verify.ts';
+import { CashCounts, VisitRecords } from './visit-records.ts';
 import { WrongTries } from './wrong-tries.ts';
 
 /** What a store is opened with. */
@@ -51,12 +55,21 @@ export interface Store {
   readonly documents: Documents;
   readonly facts: Facts;
   readonly wrongTries: WrongTries;
+  readonly technicians: Technicians;
+  readonly exchanges: Exchanges;
+  readonly cashCounts: CashCounts;
+  readonly visitRecords: VisitRecords;
   /**
    * Does all writes of `work` or none, in one immediate transaction that is on the disk when this
    * returns. Every method that writes must run inside; `work` must not wait for anything.
    * @throws StoreError for a fault of the disk or a broken rule, or what `work` threw.
    */
   commit<T>(work: () => T): T;
+  /**
+   * Tells of a fault of the disk, and of its end once a commit has written again; after a failed
+   * disk or a damaged file there is no such end. Returns what ends it.
+   */
+  onDisk(listener: (fault: DiskFault | undefined) => void): () => void;
   /** Proves pages, hash chain and ledger; work grows with the history. */
   verify(): Verdict;
   /** Copies the state as it is into an empty or absent file; `backup` does the rest. */
@@ -94,7 +107,12 @@ export function openStore(options: StoreOptions): Store {
       documents: new Documents(connection),
       facts: new Facts(connection),
       wrongTries: new WrongTries(connection),
+      technicians: new Technicians(connection),
+      exchanges: new Exchanges(connection),
+      cashCounts: new CashCounts(connection),
+      visitRecords: new VisitRecords(connection),
       commit: (work) => connection.commit(work),
+      onDisk: (listener) => connection.onDisk(listener),
       verify: () => finish(walkAll(connection)),
       copyTo: (target) => connection.copyTo(target),
       close: () => connection.close(),

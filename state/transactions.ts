@@ -105,6 +105,8 @@ export class Transactions {
   readonly #byClaimHash;
   readonly #open;
   readonly #recent;
+  readonly #before;
+  readonly #after;
 
   constructor(connection: Connection) {
     this.#insert = connection.command<Record<keyof Row, string | number | null>>(
@@ -131,6 +133,14 @@ export class Transactions {
     this.#open = connection.query<Record<string, never>, Row>(
       `${SELECT} WHERE ended_at_unix_ms IS NULL ORDER BY created_at_unix_ms, id`,
     );
+    // By the row's own number, which no clock can turn round.
+    const beside = (order: '<' | '>', direction: 'DESC' | 'ASC'): Query<{ key: string }, Row> =>
+      connection.query<{ key: string }, Row>(
+        `${SELECT} WHERE rowid ${order} (SELECT rowid FROM "transaction" WHERE id = :key)
+         ORDER BY rowid ${direction} LIMIT 1`,
+      );
+    this.#before = beside('<', 'DESC');
+    this.#after = beside('>', 'ASC');
     this.#recent = connection.query<{ limit: number }, Row>(
       `${SELECT} ORDER BY created_at_unix_ms DESC, id LIMIT :limit`,
     );
@@ -176,6 +186,14 @@ export class Transactions {
   /** All that have not ended, oldest first. */
   listOpen(): Transaction[] {
     return this.#open.all({}).map(toTransaction);
+  }
+
+  /** The one that began before it and the one that began after it, where there are such. */
+  neighbours({ id }: Pick<Transaction, 'id'>): {
+    readonly before: Transaction | undefined;
+    readonly after: Transaction | undefined;
+  } {
+    return { before: one(this.#before, id), after: one(this.#after, id) };
   }
 
   /** The newest, newest first; at most 10,000. */

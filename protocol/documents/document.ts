@@ -28,6 +28,8 @@ export interface OutgoingDocument {
   /** `operator`: encrypted to the operator (NIP-44). `public`: plain, for everyone. */
   readonly audience: 'operator' | 'public';
   readonly text: string;
+  /** Tags beside those of every document; public, also where the text is not. */
+  readonly tags?: readonly (readonly string[])[];
 }
 
 /** Order among documents of one author and d tag. */

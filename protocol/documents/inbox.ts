@@ -79,21 +79,37 @@ export class DocumentInbox {
   #retries = 0;
   #judging = Promise.resolve();
   #waiting = 0;
+  #operatorPubkey: string;
 
   constructor(options: DocumentInboxOptions) {
     this.#options = options;
+    this.#operatorPubkey = options.operatorPubkey;
   }
 
   /** Asks for the documents and reports them to the one listener, one after the other. */
   open(listener: (report: InboxReport) => void): void {
-    const { relays, signer, operatorPubkey } = this.#options;
     assert(!this.#listener, 'an inbox is opened once');
     this.#listener = listener;
+    this.#ask();
+  }
+
+  /** Hears another operator from now on, from a clean start; what the last one said is dropped. */
+  setOperator(operatorPubkey: string): void {
+    this.#operatorPubkey = operatorPubkey;
+    this.#accepted.clear();
+    this.#doubtful.clear();
+    if (this.#isClosed()) return;
+    this.#unsubscribe();
+    this.#ask();
+  }
+
+  #ask(): void {
+    const { relays, signer } = this.#options;
     // No `since`: what counts is the newest there is, however old, asked again on every reconnect.
     this.#unsubscribe = relays.subscribe(
       {
         kinds: [kinds.document],
-        authors: [operatorPubkey],
+        authors: [this.#operatorPubkey],
         '#d': incomingTypeNames.map((type) => dTagOf(incomingTypes[type].name, signer.pubkey)),
       },
       { event: (event) => this.#take(event) },
@@ -115,8 +131,8 @@ export class DocumentInbox {
   }
 
   #take(event: SignedEvent): void {
-    const { operatorPubkey, log } = this.#options;
-    if (event.kind !== kinds.document || event.pubkey !== operatorPubkey) return;
+    const { log } = this.#options;
+    if (event.kind !== kinds.document || !this.#isHeard(event)) return;
     if (this.#waiting >= WAITING_MAX) {
       log.warn({ eventId: event.id }, 'too many documents at once, this one is dropped');
       return;
@@ -131,7 +147,7 @@ export class DocumentInbox {
 
   async #judge(event: SignedEvent): Promise<void> {
     const { signer, clock, log } = this.#options;
-    if (this.#isClosed()) return;
+    if (!this.#isHeard(event)) return;
     const type = incomingTypeOf(tagOf(event, 'd'), signer.pubkey);
     if (!type) return;
     if (!this.#isNewest(type, event)) {
@@ -149,7 +165,7 @@ export class DocumentInbox {
     }
     if (event.content.length > CIPHERTEXT_CHARACTERS_MAX) return refuse('it is too long');
     const decryption = await decryptOnce(signer, event.pubkey, event.content);
-    if (this.#isClosed()) return;
+    if (!this.#isHeard(event)) return;
     if (decryption.kind === 'silent') {
       log.warn({ type, reason: decryption.reason }, 'a document waits for the signer');
       this.#keep(type, 'undecrypted', event);
@@ -170,6 +186,11 @@ export class DocumentInbox {
 
   #isClosed(): boolean {
     return this.#listener === undefined;
+  }
+
+  /** Also after a wait: the operator may have become another one meanwhile. */
+  #isHeard(event: SignedEvent): boolean {
+    return !this.#isClosed() && event.pubkey === this.#operatorPubkey;
   }
 
   #report(report: InboxReport): void {

@@ -41,7 +41,7 @@ export type Publication =
 export const AHEAD_MAX_SEC = 5;
 /** Longest wait for what the relays have, ms. */
 const READ_BACK_LIMIT_MS = 5_000;
-/** Documents that may wait for the one before; there are four, each coalesced by its owner. */
+/** Documents that may wait for the one before; there are five, each coalesced by its owner. */
 const WAITING_MAX = 16;
 
 /** See the head of the file. */
@@ -49,9 +49,16 @@ export class DocumentPublisher {
   readonly #options: DocumentPublisherOptions;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  #operatorPubkey: string;
 
   constructor(options: DocumentPublisherOptions) {
     this.#options = options;
+    this.#operatorPubkey = options.operatorPubkey;
+  }
+
+  /** Encrypts to another operator from now on. */
+  setOperator(operatorPubkey: string): void {
+    this.#operatorPubkey = operatorPubkey;
   }
 
   /**
@@ -70,7 +77,8 @@ export class DocumentPublisher {
   }
 
   async #publish(document: OutgoingDocument): Promise<Publication> {
-    const { relays, signer, operatorPubkey, clock, clocks, log } = this.#options;
+    const { relays, signer, clock, clocks, log } = this.#options;
+    const operatorPubkey = this.#operatorPubkey;
     const dTag = dTagOf(document.name, signer.pubkey);
     const isPublic = document.audience === 'public';
     const content = isPublic ? document.text : await signer.encrypt(operatorPubkey, document.text);
@@ -80,7 +88,8 @@ export class DocumentPublisher {
       const reason = `its time would be ${createdAt - nowSec} s ahead, at most ${AHEAD_MAX_SEC}`;
       return { kind: 'notSent', reason };
     }
-    const tags = [['d', dTag], ...(isPublic ? [] : [['p', operatorPubkey]])];
+    const more = (document.tags ?? []).map((tag) => [...tag]);
+    const tags = [['d', dTag], ...(isPublic ? [] : [['p', operatorPubkey]]), ...more];
     const template = { kind: kinds.document, created_at: createdAt, tags, content };
     const event = await signer.sign(template);
     clocks.advance(dTag, createdAt);

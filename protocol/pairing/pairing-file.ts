@@ -85,8 +85,8 @@ export class PairingFile {
     if (!sealingKey) {
       throw new ConfigError(
         'locked',
-        `${path} is sealed, and this process was given no key for it. Start it through its ` +
-          'systemd unit, which loads the credential, or pair this machine anew',
+        `${path} is sealed, and this process was given no key for it. The service gets it from ` +
+          'systemd; a command finds it as root, or by --sealing-key-file',
       );
     }
     return parsePairing(openSealed(sealed.data.sealed, sealingKey, path), path);

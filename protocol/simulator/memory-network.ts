@@ -123,6 +123,11 @@ export class MemoryNetwork {
     return { accepted: true, reason: '' };
   }
 
+  /** Sends an event to whoever asks for its like, as a relay does that came back as it once was. */
+  replay(event: SignedEvent): void {
+    this.#forward(event);
+  }
+
   #store(event: SignedEvent): boolean {
     const key = isAddressable(event.kind)
       ? `${event.kind}:${event.pubkey}:${tagValue(event, 'd') ?? ''}`

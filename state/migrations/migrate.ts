@@ -3,6 +3,7 @@ import { StoreError } from '#protocol/base/errors.ts';
 import type { Database } from '../database.ts';
 import { storeError } from '../store-error.ts';
 import { migration0001 } from './0001-first.ts';
+import { migration0002 } from './0002-field-visits.ts';
 
 /** One step of the schema. A shipped one is never edited: the next change is a new file. */
 export interface Migration {
@@ -12,7 +13,7 @@ export interface Migration {
 }
 
 /** All steps in order. */
-export const migrations: readonly Migration[] = [migration0001];
+export const migrations: readonly Migration[] = [migration0001, migration0002];
 
 /**
  * Applies the steps that the database lacks; none when it has them all. `beforeExisting` runs once

@@ -169,7 +169,9 @@ export async function testParts(options: PartsOptions = {}): Promise<TestParts> 
     random,
     log,
     store,
-    acceptor: makeAcceptor({ protocol: 'id003', model: undefined, port, clock, log, currency }),
+    acceptor: makeAcceptor({
+      ...{ protocol: 'id003', model: undefined, port, clock, random, log, currency },
+    }),
     dispenser: new LcdmDispenser({ port: dispenserPort, clock, log, options: { model } }),
     signer: new SelfKeySigner({
       key: new Secret(random.bytes(32)),

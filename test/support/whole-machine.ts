@@ -10,6 +10,7 @@ import { type Config, parseConfig } from '#agent/config.ts';
 import { differences } from '#agent/demo/truth.ts';
 import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
 import { type Agent, startAgent } from '#agent/main.ts';
+import { UpdateHold, type UpdateHoldOptions } from '#agent/update-hold.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import type { SimulatedDevice } from '#hal/simulator/device.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
@@ -58,6 +59,8 @@ export interface MachineOptions {
   /** What the disk does; asked for every life. */
   readonly commitPlan?: CommitPlan;
   readonly log?: Log;
+  /** An update that is under way. */
+  readonly hold?: Pick<UpdateHoldOptions, 'planFile' | 'version'>;
   /** Told of every command that moves a note or lets the device forget one, as it is given. */
   readonly onAct?: (act: DeviceAct) => void;
 }
@@ -233,6 +236,7 @@ export class WholeMachine {
     this.agent = startAgent({
       ...{ config, clock, random, log, crypto },
       openDatabase: life.openDatabase,
+      ...(this.#options.hold ? { hold: new UpdateHold({ ...this.#options.hold, clock }) } : {}),
       acceptor: observed(
         makeAcceptor({
           ...{ clock, random, log, protocol: validator.protocol, model: validator.model },

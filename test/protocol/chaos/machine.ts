@@ -1,0 +1,156 @@
+/** The machine's Nostr side as the agent wires it, with ears on all that it says and writes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { type NostrSide, type OpenRelays, openNostr } from '#agent/nostr.ts';
+import type { Clock, Random } from '#protocol/base/clock.ts';
+import type { Log } from '#protocol/base/log.ts';
+import { Secret } from '#protocol/base/secret.ts';
+import type { InboxReport } from '#protocol/documents/inbox.ts';
+import type { Pairing } from '#protocol/pairing/pairing.ts';
+import { PairingFile } from '#protocol/pairing/pairing-file.ts';
+import { createNostrCrypto, type NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
+import type { SignatureCap } from '#protocol/signer/signature-budget.ts';
+import type { SignerHealth } from '#protocol/signer/signer.ts';
+import { openStore, type Store } from '#state/store.ts';
+import { logLines } from '#test/support/log-lines.ts';
+
+/** What a machine is made of. */
+export interface ChaosMachineOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly openRelays: (log: Log) => OpenRelays;
+  readonly pairing: Pairing;
+  readonly signatureCaps?: readonly SignatureCap[];
+  /** Keys and signatures other than the real ones. */
+  readonly crypto?: NostrCrypto;
+}
+
+/** A machine that can be ended at any moment and started again from its folder. */
+export class ChaosMachine {
+  readonly clock: Clock;
+  readonly folder = mkdtempSync(join(tmpdir(), 'spire-chaos-'));
+  readonly lines: string[];
+  /** What the inbox has reported, over all lives. */
+  readonly reports: InboxReport[] = [];
+  /** Health as it changed, over all lives. */
+  readonly healths: SignerHealth['kind'][] = [];
+  nostr: NostrSide;
+  store: Store;
+  readonly #options: ChaosMachineOptions;
+  readonly #log: Log;
+  readonly #file: PairingFile;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: ChaosMachineOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    const { log, lines } = logLines();
+    this.#log = log;
+    this.lines = lines;
+    const path = join(this.folder, 'pairing.json');
+    this.#file = new PairingFile({ path, random: options.random, log });
+    this.#file.save(options.pairing);
+    this.store = this.#openStore();
+    this.nostr = this.#open();
+  }
+
+  /** The pairing as it is on the disk. */
+  get pairing(): Pairing {
+    const pairing = this.#file.load();
+    if (!pairing) throw new Error('no pairing');
+    return pairing;
+  }
+
+  get health(): SignerHealth['kind'] {
+    return this.nostr.signer.health().kind;
+  }
+
+  /** Calls back after every change of health, clock or documents. */
+  onNews(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  hasLine(phrase: string): boolean {
+    return this.lines.some((line) => line.includes(phrase));
+  }
+
+  /** Ends the program and starts it again on what is on the disk, or on another pairing. */
+  async restart(pairing?: Pairing): Promise<void> {
+    await this.nostr.close();
+    this.store.close();
+    if (pairing) this.#file.save(pairing);
+    this.store = this.#openStore();
+    this.nostr = this.#open();
+  }
+
+  /** Ends it for good. Nothing that it wrote or said holds a secret. */
+  async close(secrets: readonly string[]): Promise<void> {
+    const { clientKey } = this.pairing;
+    await this.nostr.close();
+    const journal = JSON.stringify(this.store.journal.read({}));
+    this.store.close();
+    rmSync(this.folder, { recursive: true });
+    const written = [...this.lines, journal].join('\n');
+    const hidden = [Buffer.from(clientKey.reveal()).toString('hex'), ...secrets];
+    for (const secret of hidden) expect(written).not.toContain(secret);
+  }
+
+  #openStore(): Store {
+    return openStore({
+      path: join(this.folder, 'state.sqlite'),
+      clock: this.clock,
+      random: this.#options.random,
+      log: this.#log,
+      sealingKey: new Secret(new Uint8Array(32).fill(7)),
+      bootId: 'chaos',
+    });
+  }
+
+  #open(): NostrSide {
+    const { clock, random, crypto, openRelays, signatureCaps } = this.#options;
+    const nostr = openNostr({
+      ...{ clock, random, crypto, signatureCaps, store: this.store, log: this.#log },
+      pairing: this.pairing,
+      savePairing: (changed) => this.#file.save(changed),
+      openRelays: openRelays(this.#log),
+    });
+    const tell = () => {
+      for (const listener of [...this.#listeners]) listener();
+    };
+    nostr.bunker.onHealth(({ kind }) => {
+      this.healths.push(kind);
+      tell();
+    });
+    nostr.time.subscribe(tell);
+    nostr.inbox.open((report) => {
+      this.reports.push(report);
+      tell();
+    });
+    return nostr;
+  }
+}
+
+/** A finished pairing with fresh keys, as `spire pair` would have left it. */
+export function pairingWith(
+  random: Random,
+  known: Pick<Pairing, 'spirePubkey' | 'operatorPubkey' | 'transportPubkey' | 'walletId'> &
+    Pick<Pairing, 'bunkerRelays' | 'rpcRelays'>,
+): { readonly pairing: Pairing; readonly clientPubkey: string } {
+  const clientKey = random.bytes(32);
+  const pairing: Pairing = {
+    version: 1,
+    state: 'bound',
+    clientKey: new Secret(Buffer.from(clientKey)),
+    bunkerPubkey: known.spirePubkey,
+    fallbackBunkerRelays: [],
+    documentRelays: [...known.rpcRelays],
+    token: { secretHash: '00'.repeat(32), state: 'spent' },
+    ...known,
+    bunkerRelays: [...known.bunkerRelays],
+    rpcRelays: [...known.rpcRelays],
+  };
+  return { pairing, clientPubkey: createNostrCrypto(random).publicKeyOf(clientKey) };
+}
