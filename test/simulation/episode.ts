@@ -1,0 +1,429 @@
+/**
+ * One run: a machine, its world and its customers, from a plan. Safety phase: anything may fail.
+ * Then liveness: the faults stop, and everything has to settle or be a named obligation.
+ */
+import type { MachineView } from '#agent/api/schemas.ts';
+import type { Random } from '#protocol/base/clock.ts';
+import { messageOf, StoreError } from '#protocol/base/errors.ts';
+import type { Log } from '#protocol/base/log.ts';
+import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
+import { WholeMachine } from '#test/support/whole-machine.ts';
+import { compareNotes, proveStore, type Unsettled } from './books.ts';
+import { Breaker } from './breaker.ts';
+import { type Command, visit } from './customers.ts';
+import { Hands } from './hands.ts';
+import { type Aftermath, comeToRest } from './liveness.ts';
+import { deviceChoice } from './pairings.ts';
+import type { Action, Plan } from './plan.ts';
+import { Violation } from './violation.ts';
+import { type Eyes, Watch } from './watch.ts';
+
+/** What one run came to. */
+export interface EpisodeResult {
+  readonly transactions: number;
+  readonly crashes: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly violation: { readonly promise: string; readonly message: string } | undefined;
+  readonly unsettled: readonly Unsettled[];
+  /** Idle stretches count for 60 s at most. */
+  readonly simulatedSeconds: number;
+  /** Timers that fired. */
+  readonly steps: number;
+}
+
+/** How a run is run. */
+export interface EpisodeOptions {
+  readonly makeCrypto?: (random: Random) => NostrCrypto;
+  /** Told of everything that happens, for a history. */
+  readonly tell?: (line: string) => void;
+  readonly log?: Log;
+}
+
+/** Steps of one action and of the liveness phase; a machine polls its validator 10 times a s. */
+const STEPS_PER_ACTION = 250_000;
+const STEPS_OF_LIVENESS = 4_000_000;
+const RECOVERY_LIMIT_MS = 600_000;
+/** What the operator puts into the wallet when the faults have stopped. */
+const FUNDS_SATS = 100_000_000;
+/** A stretch in which nothing is written and nobody presses anything counts no longer than this. */
+const IDLE_COUNTED_MS = 60_000;
+/** Starts that may fail in a row: a full disk fails five of them at most. */
+const STARTS_MAX = 12;
+/** systemd waits so long before it starts a program that died. */
+const RESTART_MS = 2_000;
+
+/** Runs a plan. Never rejects for what the agent does. */
+export async function runPlan(plan: Plan, options: EpisodeOptions = {}): Promise<EpisodeResult> {
+  const episode = new Episode(plan, options);
+  const restore = catchDeaths((error) => episode.programDied(error));
+  try {
+    return await episode.run();
+  } finally {
+    restore();
+    await episode.end();
+  }
+}
+
+/** What would end a real process comes here meanwhile. */
+function catchDeaths(died: (error: unknown) => void): () => void {
+  const names = ['uncaughtException', 'unhandledRejection'] as const;
+  const kept = names.map((name) => process.listeners(name as 'uncaughtException'));
+  for (const name of names) {
+    process.removeAllListeners(name);
+    process.on(name, died);
+  }
+  return () => {
+    for (const [at, name] of names.entries()) {
+      process.removeAllListeners(name);
+      for (const listener of kept[at] ?? []) process.on(name, listener);
+    }
+  };
+}
+
+class Episode implements Aftermath {
+  readonly machine: WholeMachine;
+  readonly watch: Watch;
+  readonly #plan: Plan;
+  readonly #breaker: Breaker;
+  readonly #tell: (line: string) => void;
+  readonly #hands: Hands;
+  #view: MachineView | undefined;
+  #violation: Violation | undefined;
+  #stepsMax = 0;
+  #activeMs = 0;
+  #activeUntilMs = 0;
+
+  constructor(plan: Plan, options: EpisodeOptions) {
+    this.#plan = plan;
+    this.#tell = options.tell ?? (() => undefined);
+    this.#breaker = new Breaker(plan);
+    this.machine = new WholeMachine({
+      seed: plan.seed,
+      fundSats: plan.fundSats,
+      cassettes: plan.cassettes,
+      config: { limits: { max_cash_in_sats: plan.capSats } },
+      devices: {
+        validator: deviceChoice(plan.validator, plan.cassettes),
+        dispenser: deviceChoice(plan.dispenser, plan.cassettes),
+      },
+      commitPlan: this.#breaker.commitPlan,
+      onAct: (act) => {
+        this.#breaker.seeAct();
+        this.#guard(() => this.watch.seeAct(act, this.machine.running.store));
+      },
+      ...(options.makeCrypto ? { makeCrypto: options.makeCrypto } : {}),
+      ...(options.log ? { log: options.log } : {}),
+    });
+    this.#breaker.take(this.machine, () => this.#mayOpen());
+    this.#hands = new Hands(this.machine, plan);
+    const { validator, dispenser } = this.machine;
+    const eyes: Eyes = {
+      capSats: plan.capSats,
+      validator: () => validator.truth(),
+      dispenser: () => dispenser.truth(),
+      collected: (value) => this.#hands.collected(value),
+      taken: (value) => this.#hands.taken(value),
+      mayHideBay: () => this.#breaker.mayHideBay,
+      givesForeignPreimages: () => this.machine.keeper.switches.foreignPreimages,
+      lostMinor: () => this.lostMinor(),
+    };
+    this.#eyes = eyes;
+    this.watch = new Watch(eyes);
+  }
+
+  readonly #eyes: Eyes;
+
+  get isDead(): boolean {
+    return this.machine.life.isDead || this.#violation !== undefined;
+  }
+
+  view(): MachineView | undefined {
+    return this.#view;
+  }
+
+  async run(): Promise<EpisodeResult> {
+    let left: readonly Unsettled[] = [];
+    try {
+      await this.#begin();
+      for (const action of this.#plan.actions) await this.#act(action);
+      left = await this.#settle();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.#violation ??= error;
+    }
+    return this.#result(left);
+  }
+
+  async end(): Promise<void> {
+    if (!this.machine.life.isDead) this.machine.die('kill');
+    this.machine.bury();
+    await this.machine.stop();
+  }
+
+  /** The program would have ended: a promise was rejected that nobody waits for. */
+  programDied(error: unknown): void {
+    // What the dead still do to themselves is nobody's business.
+    if (this.machine.life.isDead) return;
+    this.#tell(`program died: ${messageOf(error)}`);
+    if (error instanceof Violation) this.#violation ??= error;
+    else if (!(error instanceof StoreError && this.#breaker.diskFailed)) {
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#violation ??= new Violation('the program lives', words);
+    }
+    this.#breaker.offMs = RESTART_MS;
+    this.machine.die('kill');
+  }
+
+  // The stage
+
+  async act(command: Command): Promise<string> {
+    this.#noteActivity();
+    try {
+      const result = await this.machine.act(command);
+      if (!this.isDead) this.#show(this.machine.view);
+      return result.ok ? 'ok' : result.code;
+    } catch (error) {
+      // The local API says so with status 500; the customer sees that nothing happens.
+      const isDisk = this.#breaker.diskFailed || this.machine.life.isDead;
+      if (error instanceof StoreError && isDisk) return 'closed';
+      throw error;
+    }
+  }
+
+  async until(found: (view: MachineView) => boolean, limitMs: number): Promise<boolean> {
+    let seen: MachineView | undefined;
+    let isFound = false;
+    await this.#reach(() => {
+      // A look costs more than a step: only at what is new.
+      if (this.#view !== seen) {
+        seen = this.#view;
+        isFound = seen !== undefined && found(seen);
+      }
+      return isFound;
+    }, limitMs);
+    return isFound && !this.isDead;
+  }
+
+  async pause(ms: number): Promise<void> {
+    await this.#reach(() => false, ms);
+  }
+
+  later(ms: number, task: () => void): void {
+    this.machine.clock.after(ms, task);
+  }
+
+  claim(lnurl: string): void {
+    const { keeper } = this.machine;
+    const outcome = keeper.claim(lnurl);
+    this.#tell(`claimed: ${outcome.ok ? `${outcome.sats} sats` : outcome.reason}`);
+    if (!outcome.ok) return;
+    for (const known of this.watch.transactions.values()) {
+      if (known.links.has(lnurl)) known.claimed = true;
+    }
+  }
+
+  pay(bolt11: string, how: { internal?: boolean; evenExpired?: boolean } = {}): void {
+    const { keeper } = this.machine;
+    const outcome = keeper.pay(bolt11, how);
+    this.#tell(`paid: ${outcome.ok ? `${outcome.sats} sats` : outcome.reason}`);
+    if (!outcome.ok) return;
+    const known = [...this.watch.transactions.values()].find((one) => one.bolt11s.has(bolt11));
+    if (!known) throw new Error('an invoice was paid that nobody has seen');
+    known.paid = true;
+    known.isForeign = keeper.switches.foreignPreimages;
+  }
+
+  // Phases
+
+  async #begin(): Promise<void> {
+    this.#stepsMax = STEPS_OF_LIVENESS;
+    const { machine } = this;
+    await machine.pair();
+    await machine.publish();
+    await this.#start();
+    await this.until((view) => view.state === 'idle' && view.cashOut.open, RECOVERY_LIMIT_MS);
+  }
+
+  async #act({ id, doing, disturbances }: Action): Promise<void> {
+    this.#stepsMax = this.machine.clock.fired + STEPS_PER_ACTION;
+    this.#tell(`${id} ${JSON.stringify(doing)}`);
+    for (const disturbance of disturbances) this.#breaker.plan(disturbance);
+    if (doing.kind === 'attend') await this.#attend(doing.refill);
+    else if (doing.kind === 'wait') await this.pause(doing.ms);
+    else await visit(this, doing);
+    await this.revive();
+    this.compare();
+  }
+
+  /** Whoever looks after the machine clears what is stuck, and may fill the bays. */
+  async #attend(refills: boolean): Promise<void> {
+    this.mendDevices();
+    const boxIsFull = this.#view?.cashIn.reasons.some(({ code }) => code === 'cashBox');
+    if (boxIsFull) this.#hands.emptyBox();
+    await this.pause(3_000);
+    if (refills) await this.refill();
+  }
+
+  mendDevices(): void {
+    this.#hands.clearJams(() => this.#breaker.mendDevices());
+  }
+
+  restartValidator(): void {
+    this.#breaker.restartValidator();
+  }
+
+  lostMinor(): number {
+    return this.#hands.lostMinor();
+  }
+
+  /** The operator's document says what is in the bays, which an attendant has just filled. */
+  async refill(): Promise<void> {
+    const { machine } = this;
+    // Nobody opens the machine while it moves notes.
+    if (this.#view?.session || !this.#mayOpen()) return;
+    this.mendDevices();
+    this.watch.attribute();
+    this.#breaker.keepHeads();
+    const contents = this.#hands.fillBays();
+    // Counts are as of a whole second, and what moved in it would be counted twice.
+    await this.pause(1_100);
+    this.watch.countsFrom(machine.clock.now());
+    void machine.keeper.publishCassettes(contents);
+    await this.pause(15_000);
+  }
+
+  async #settle(): Promise<readonly Unsettled[]> {
+    this.#tell('the faults stop');
+    this.#breaker.end();
+    this.mendDevices();
+    this.#stepsMax = this.machine.clock.fired + STEPS_OF_LIVENESS;
+    if (this.#plan.restarts || this.#breaker.diskFailed) this.machine.die('kill');
+    await this.revive();
+    this.#hands.emptyBox();
+    this.machine.keeper.fund(FUNDS_SATS);
+    return comeToRest(this);
+  }
+
+  // Lives
+
+  /** Starts the program until it lives, after whatever ended it. */
+  async revive(): Promise<void> {
+    for (let starts = 0; this.machine.life.isDead; starts++) {
+      this.#check();
+      if (starts >= STARTS_MAX) throw new Violation('it starts again', `${starts} starts failed`);
+      this.machine.bury();
+      this.#view = undefined;
+      this.#tell('dead');
+      await this.machine.clock.advance(this.#breaker.offMs);
+      this.machine.plugIn();
+      await this.#start();
+      const isUp = ({ state }: MachineView) => state === 'idle' || state === 'outOfService';
+      const isBack = await this.until(isUp, RECOVERY_LIMIT_MS);
+      if (this.machine.life.isDead) continue;
+      if (!isBack) throw new Violation('it starts again', `it shows ${this.machine.view.state}`);
+      proveStore(this.machine.running.store);
+    }
+    this.#check();
+  }
+
+  async #start(): Promise<void> {
+    const { machine } = this;
+    try {
+      const { store, service } = machine.start();
+      this.#breaker.reborn();
+      this.watch.reopened(store);
+      store.journal.subscribe((entry) => {
+        this.#noteActivity();
+        this.#tell(`  ${entry.kind} ${JSON.stringify(entry.body)}`);
+        this.#guard(() => this.watch.see(entry, store));
+      });
+      service.subscribe((view) => this.#show(view));
+      this.#show(service.view());
+    } catch (error) {
+      if (error instanceof Violation) throw error;
+      // The program ended before it was up: the disk failed, or it was cut off in its first write.
+      if (!(error instanceof StoreError)) throw error;
+      if (!this.#breaker.diskFailed && !machine.life.isDead) throw error;
+      this.#breaker.offMs = RESTART_MS;
+      machine.die('kill');
+    }
+    await Promise.resolve();
+  }
+
+  #show(view: MachineView): void {
+    this.#view = view;
+    const { session } = view;
+    if (session) this.#guard(() => this.watch.seeSession(session));
+  }
+
+  /** Keeps the first violation that is found inside a call of the agent, which goes on. */
+  #guard(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.#violation ??= error;
+    }
+  }
+
+  #check(): void {
+    if (this.#violation) throw this.#violation;
+  }
+
+  async #reach(done: () => boolean, limitMs: number): Promise<void> {
+    const { clock } = this.machine;
+    const isTooMuch = () => clock.fired > this.#stepsMax;
+    try {
+      await clock.reach(() => done() || this.isDead || isTooMuch(), limitMs);
+    } catch (error) {
+      // Thrown by a timer, or by what it told of: nobody would have caught it.
+      this.programDied(error);
+    }
+    this.#check();
+    if (isTooMuch()) throw new Violation('a run ends', `more than ${this.#stepsMax} steps`);
+  }
+
+  #noteActivity(): void {
+    const nowMs = this.machine.clock.monotonic();
+    this.#activeMs += Math.min(nowMs - this.#activeUntilMs, IDLE_COUNTED_MS);
+    this.#activeUntilMs = nowMs;
+  }
+
+  /** Holds the books against the truth when the machine is at rest. */
+  compare(): void {
+    if (this.#view?.session || this.machine.life.isDead) return;
+    const { store } = this.machine.running;
+    if (store.intents.listOpen().some(({ device }) => device !== undefined)) return;
+    const inside = [this.machine.validator, this.machine.dispenser].map((one) => one.truth().path);
+    if (inside.some((path) => Object.keys(path).length > 0)) return;
+    compareNotes(store, this.watch, this.#eyes);
+  }
+
+  /** Hands open the dispenser only when it moves nothing; what was in it then is remembered. */
+  #mayOpen(): boolean {
+    this.#hands.look();
+    const { agent, dispenser } = this.machine;
+    const acts = agent?.store.intents.listOpen() ?? [];
+    const isMoving = acts.some(({ device }) => device === 'dispenser');
+    return agent !== undefined && !isMoving && Object.keys(dispenser.truth().path).length === 0;
+  }
+
+  #result(left: readonly Unsettled[]): EpisodeResult {
+    const obligations = this.machine.agent?.store.obligations.list() ?? [];
+    const outcomes = new Map(this.watch.outcomes);
+    outcomes.set('obligation', obligations.length);
+    outcomes.set('remainder', obligations.filter(({ kind }) => kind === 'remainder').length);
+    const violation = this.#violation;
+    return {
+      transactions: this.watch.transactions.size,
+      crashes: this.#breaker.crashes,
+      faults: Object.fromEntries(this.#breaker.given),
+      outcomes: Object.fromEntries(outcomes),
+      violation: violation && { promise: violation.promise, message: violation.message },
+      unsettled: left,
+      simulatedSeconds: this.#activeMs / 1_000,
+      steps: this.machine.clock.fired,
+    };
+  }
+}

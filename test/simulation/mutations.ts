@@ -1,0 +1,262 @@
+/**
+ * Careless changes, as data: what the simulation must find. Each is a text of the tree that another
+ * takes the place of; one that is not there exactly once has to be brought up to date.
+ */
+
+/** One text in the place of another. */
+export interface Edit {
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** One careless change. */
+export interface Mutation {
+  /** In the words of whoever would make it. */
+  readonly name: string;
+  readonly edits: readonly Edit[];
+}
+
+const NOTE = 'agent/cash-in/note.ts';
+const BATCH = 'agent/cash-out/dispense-batch.ts';
+const CLASSIFY = 'agent/cash-out/classify.ts';
+const WITHDRAWS = 'agent/cash-in/withdraws.ts';
+const PAYMENTS = 'agent/cash-out/payments.ts';
+const MAIN = 'agent/main.ts';
+
+/** All of them. */
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'acknowledge before journaling',
+    edits: [
+      {
+        file: NOTE,
+        from: `      const total = book(parts, intent, input, outcome.value, outcome.evidence);
+      await parts.acceptor.confirmDeposit();
+`,
+        to: `      await parts.acceptor.confirmDeposit();
+      const total = book(parts, intent, input, outcome.value, outcome.evidence);
+`,
+      },
+    ],
+  },
+  {
+    name: 'book a note before the device proves it',
+    edits: [
+      {
+        file: NOTE,
+        from: `    case 'unknown':
+      return settleUnknown(parts, intent, input, outcome.evidence);
+`,
+        to: `    case 'unknown':
+      return { kind: 'deposited', total: book(parts, intent, input, input.value, 'sent') };
+`,
+      },
+    ],
+  },
+  {
+    name: 'deposit without an intent on disk',
+    edits: [
+      {
+        file: NOTE,
+        from: `  const intent = intend(parts, kind, input);
+  let outcome: DepositOutcome | ReturnOutcome;
+  try {
+    outcome = await command();
+`,
+        to: `  let outcome: DepositOutcome | ReturnOutcome;
+  let intent: Intent;
+  try {
+    outcome = await command();
+    intent = intend(parts, kind, input);
+`,
+      },
+    ],
+  },
+  {
+    name: 'no look at the cap at escrow',
+    edits: [
+      {
+        file: 'agent/cash-in/session.ts',
+        from: `  if (principal > 0 && principalSats + principal <= capSats) return { kind: 'fits' };
+`,
+        to: `  if (principal > 0) return { kind: 'fits' };
+`,
+      },
+    ],
+  },
+  {
+    name: 'retry a dispense that was not answered',
+    edits: [
+      {
+        file: BATCH,
+        from: `  const judgement = await judge(parts, asked, outcome, baseline);
+  // What is owed`,
+        to: `  const again = outcome.kind === 'unknown' ? await dispenser.dispense(asked) : outcome;
+  const judgement = await judge(parts, asked, again, baseline);
+  // What is owed`,
+      },
+    ],
+  },
+  {
+    name: 'forget what was rejected',
+    edits: [
+      {
+        file: BATCH,
+        from: `    bookOut(parts, transactionId, bay, 'reject', rejected);
+`,
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'take a cut dispense for one that never began',
+    edits: [
+      {
+        file: BATCH,
+        from: `    { kind: 'unknown', evidence: 'cut while the notes were on their way' },
+`,
+        to: `    { kind: 'notExecuted', evidence: 'cut while the notes were on their way' },
+`,
+      },
+    ],
+  },
+  {
+    name: 'trust a last result that is the one before',
+    edits: [
+      {
+        file: CLASSIFY,
+        from: 'baseline.sequenceNumber !== undefined && sequenceNumber === baseline',
+        to: 'last === undefined && sequenceNumber === baseline',
+      },
+      {
+        file: CLASSIFY,
+        from: `  if (last?.dispense && (ran || changed)) {
+`,
+        to: `  if (last?.dispense) {
+`,
+      },
+    ],
+  },
+  {
+    name: 'settle an unknown dispense as none',
+    edits: [
+      {
+        file: CLASSIFY,
+        from: `  class: 'unknown',
+  units: [],
+  trusted: false,
+  evidence,
+`,
+        to: `  class: 'none',
+  units: [],
+  trusted: true,
+  evidence,
+`,
+      },
+    ],
+  },
+  {
+    name: 'show a second link',
+    edits: [
+      {
+        file: WITHDRAWS,
+        from: `    if (now.state !== 'open' || body.lnurlHash !== undefined) {
+`,
+        to: `    if (now.state !== 'open') {
+`,
+      },
+    ],
+  },
+  {
+    name: 'take any preimage',
+    edits: [
+      {
+        file: PAYMENTS,
+        from: "hash === expected.paymentHash ? undefined : 'the preimage is of another payment'",
+        to: "hash === '' ? 'the preimage is of another payment' : undefined",
+      },
+    ],
+  },
+  {
+    name: 'keep a late payment in silence',
+    edits: [
+      {
+        file: PAYMENTS,
+        from: `      if (!owe) return;
+      store.obligations.insert({`,
+        to: `      if (!owe || isLate) return;
+      store.obligations.insert({`,
+      },
+    ],
+  },
+  {
+    name: 'apply a stale document',
+    edits: [
+      {
+        file: 'protocol/documents/inbox.ts',
+        from: `    return isAboveDisk && supersedes(version, this.#accepted.get(type));
+`,
+        to: `    return isAboveDisk || !isAboveDisk;
+`,
+      },
+    ],
+  },
+  {
+    name: 'take a document for the counts of now',
+    edits: [
+      {
+        file: 'agent/documents/apply-cassettes.ts',
+        from: `  const target = Math.max(0, bay.count + since.sum);
+`,
+        to: `  const target = bay.count;
+`,
+      },
+    ],
+  },
+  {
+    name: 'drop the fsync of each commit',
+    edits: [
+      {
+        file: 'state/database.ts',
+        from: `{ name: 'synchronous', set: 'FULL', reads: 2 }`,
+        to: `{ name: 'synchronous', set: 'NORMAL', reads: 1 }`,
+      },
+    ],
+  },
+  {
+    name: 'restore a snapshot',
+    edits: [
+      {
+        file: MAIN,
+        from: `    return createActor(machine, {
+`,
+        to: `    const kept = this.store.facts.get('snapshot')?.value;
+    return createActor(machine, {
+      ...(kept ? { snapshot: JSON.parse(String(kept)) } : {}),
+`,
+      },
+      {
+        file: MAIN,
+        from:
+          `log.debug({ actor: event.actorRef.sessionId, event: event.event.type },` +
+          ` 'machine moved');`,
+        to: `clock.after(0, () => {
+          const snapshot = JSON.stringify(this.#spire.getPersistedSnapshot());
+          this.store.commit(() => this.store.facts.put('snapshot', snapshot, clock.now()));
+        });`,
+      },
+    ],
+  },
+  {
+    name: 'open a claim again that was redeemed in part',
+    edits: [
+      {
+        file: 'agent/cash-out/claim.ts',
+        from: "if (end === 'open') store",
+        to: "if (end !== 'redeemed') store",
+      },
+    ],
+  },
+];
