@@ -58,12 +58,16 @@ function build(architecture: Architecture, out: string): string {
   const manifest: PackageFile = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const stage = join(out, architecture);
   rmSync(stage, { recursive: true, force: true });
-  const release = join(stage, 'opt/spire/releases', manifest.version);
+  // What is installed gives every release a second name, in `releases`, that outlives the package.
+  const release = join(stage, 'opt/spire/packages', manifest.version);
   mkdirSync(release, { recursive: true });
   compile(release);
   installDependencies(release, manifest, architecture);
   installNode(release, out, architecture);
   installSystemFiles(stage);
+  // Every release has its own units and rules with it, so that they come back with it.
+  installSystemFiles(join(release, 'system'));
+  installDocuments(stage);
   writeControl(stage, manifest.version, architecture);
   const file = join(out, `${manifest.name}_${manifest.version}_${architecture}.deb`);
   run('dpkg-deb', ['--build', '--root-owner-group', '-Zzstd', stage, file]);
@@ -121,7 +125,8 @@ function keepBinariesOf(modules: string, cpu: string): void {
 function installNode(release: string, out: string, architecture: Architecture): void {
   const { cpu, integrity } = ARCHITECTURES[architecture];
   const tarball = join(out, `node-linux-${cpu}-${NODE_VERSION}.tgz`);
-  if (!existsSync(tarball)) run('npm', ['pack', `node-linux-${cpu}@${NODE_VERSION}`], out);
+  if (!existsSync(tarball))
+    run('npm', ['pack', '--silent', `node-linux-${cpu}@${NODE_VERSION}`], out);
   const digest = createHash('sha512').update(readFileSync(tarball)).digest('base64');
   if (`sha512-${digest}` !== integrity) throw new Error(`${tarball} is not what was checked`);
   const bin = join(release, 'bin');
@@ -142,14 +147,22 @@ function installSystemFiles(stage: string): void {
   into('usr/lib/sysusers.d', join(SYSTEMD, 'sysusers.d'));
   into('usr/lib/tmpfiles.d', join(SYSTEMD, 'tmpfiles.d'));
   into('usr/lib/udev/rules.d', join(SYSTEMD, 'udev'));
-  into('usr/share/doc/spire-agent/runbooks', join(SYSTEMD, 'runbooks'));
-  cpSync(join(ROOT, 'LICENSE'), join(stage, 'usr/share/doc/spire-agent/copyright'));
+  // It goes on by itself at a boot when a power cut has ended an update, enabled or not.
+  const wants = join(units, 'multi-user.target.wants');
+  mkdirSync(wants);
+  symlinkSync('../spire-update.service', join(wants, 'spire-update.service'));
+}
+
+function installDocuments(stage: string): void {
+  const into = join(stage, 'usr/share/doc/spire-agent');
+  cpSync(join(SYSTEMD, 'runbooks'), join(into, 'runbooks'), { recursive: true });
+  cpSync(join(ROOT, 'LICENSE'), join(into, 'copyright'));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   symlinkSync('/opt/spire/current/bin/spire', join(stage, 'usr/bin/spire'));
 }
 
 function writeControl(stage: string, version: string, architecture: Architecture): void {
-  const release = join(stage, 'opt/spire/releases', version);
+  const release = join(stage, 'opt/spire/packages', version);
   const command = join(release, 'bin/spire');
   writeFileSync(
     command,
@@ -168,12 +181,12 @@ function writeControl(stage: string, version: string, architecture: Architecture
 
 const { values } = parseArgs({
   options: {
-    architecture: { type: 'string', multiple: true, default: Object.keys(ARCHITECTURES) },
+    arch: { type: 'string', multiple: true, default: Object.keys(ARCHITECTURES) },
     out: { type: 'string', default: join(ROOT, 'build') },
   },
 });
 mkdirSync(values.out, { recursive: true });
-for (const name of values.architecture) {
+for (const name of values.arch) {
   if (name !== 'amd64' && name !== 'arm64') throw new Error(`amd64 or arm64, not ${name}`);
   const file = build(name, values.out);
   process.stdout.write(`${file} ${(statSync(file).size / 1_000_000).toFixed(1)} MB\n`);

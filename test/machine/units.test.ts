@@ -1,6 +1,6 @@
 /** The units as systemd itself reads them. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -30,12 +30,21 @@ function unit(name: string): string {
   return path;
 }
 
-test('the service is what systemd understands, and no more exposed than it must be', () => {
-  const path = unit('spire-agent.service');
-  expect(analyze('verify', path)).toEqual({ said: '', status: 0 });
+/** How exposed a service is, as systemd counts it: 0 to 10. */
+function exposure(path: string): number {
   const { said } = analyze('security', '--offline=true', path);
-  const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
-  expect(exposure).toBeLessThanOrEqual(EXPOSURE_MAX);
+  return Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
+}
+
+test('all units together are what systemd understands', () => {
+  const names = readdirSync(SYSTEMD).filter((name) => /\.(?:service|timer)$/.test(name));
+  expect(names).toHaveLength(4);
+  expect(analyze('verify', ...names.map(unit))).toEqual({ said: '', status: 0 });
+});
+
+test('what runs all the time, and what copies, are no more exposed than they must be', () => {
+  expect(exposure(unit('spire-agent.service'))).toBeLessThanOrEqual(EXPOSURE_MAX);
+  expect(exposure(unit('spire-backup.service'))).toBeLessThanOrEqual(EXPOSURE_MAX);
 });
 
 test('a unit with a misspelt word is noticed', () => {

@@ -1,0 +1,245 @@
+/** A machine in a container: the package installed, paired and served, and hands on all of it. */
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import {
+  type CashInView,
+  type CashOutView,
+  type CustomerCommand,
+  commandResult,
+  type MachineView,
+  machineView,
+  obligationView,
+  statusView,
+} from '#agent/api/schemas.ts';
+import { call } from '#test/agent/api/harness.ts';
+import { Container, until } from './container.ts';
+import { CONTROL, DEVICES, SURROUNDINGS, type Surroundings, surroundings } from './surroundings.ts';
+
+const NODE = '/repository/node_modules/.bin/node';
+const SOCKET = '/run/spire/agent.sock';
+/** Relay, bunker, wallet and devices are up within a second; two cores may be shared by many. */
+const COMES_LIMIT_MS = 90_000;
+const reply = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), result: z.unknown() }),
+  z.object({ ok: z.literal(false), reason: z.string() }),
+]);
+const notes = z.record(z.string(), z.number());
+/** What is where, in truth. */
+const look = z.object({
+  validator: z.object({ cashbox: notes }),
+  dispenser: z.object({ customer: notes }),
+});
+
+/** One machine. */
+export class Machine {
+  readonly container: Container;
+  #session = 0;
+
+  constructor(container: Container) {
+    this.container = container;
+  }
+
+  /** Boots a Debian, installs the package as a person would, pairs, and starts the service. */
+  static async installed(packageFile: string): Promise<Machine> {
+    const machine = new Machine(await Container.boot());
+    const { container } = machine;
+    try {
+      machine.give(packageFile, 'spire.deb');
+      // This disk has no power cut to survive, and dpkg waits for every file else.
+      container.write('/etc/dpkg/dpkg.cfg.d/fast', 'force-unsafe-io\n');
+      container.do('dpkg', '--install', '/shared/spire.deb');
+      const found = await machine.#surround();
+      machine.#configure(found);
+      const { seed, operatorPubkey, transportPubkey, walletId } = found;
+      container.do(
+        ...['runuser', '-u', 'spire', '--', 'spire', 'pair', seed, '--allow-private-relays'],
+        ...['--operator', operatorPubkey, '--transport', transportPubkey, '--wallet', walletId],
+      );
+      container.do('systemctl', 'enable', '--now', 'spire-agent');
+      await machine.inService();
+      return machine;
+    } catch (cause) {
+      const log = container.run('journalctl', '--no-pager', '--lines=60').out;
+      await container.stop();
+      throw new Error(`the machine does not come in service:\n${log}`, { cause });
+    }
+  }
+
+  /** Puts a file of this computer into the shared folder. */
+  give(file: string, name: string): void {
+    copyFileSync(file, join(this.container.shared, name));
+  }
+
+  async #surround(): Promise<Surroundings> {
+    const { container } = this;
+    const world = [NODE, '/repository/test/machine/world.ts', '/var/lib/world', '/shared'];
+    container.do('mkdir', '--parents', '/var/lib/world');
+    container.do('systemd-run', '--quiet', '--unit=world', ...world);
+    const file = join(container.shared, SURROUNDINGS);
+    await until('what is around the machine', () => existsSync(file), COMES_LIMIT_MS);
+    return surroundings.parse(JSON.parse(readFileSync(file, 'utf8')));
+  }
+
+  #configure({ validator, dispenser }: Surroundings): void {
+    const config = {
+      currency: 'USD',
+      support: { contact: '+1 555 0100' },
+      validator: { protocol: DEVICES.validator.protocol, port: validator },
+      dispenser: { ...DEVICES.dispenser, port: dispenser },
+      network: 'regtest',
+      limits: { max_cash_in_sats: 2_000_000 },
+      rate: { kind: 'fixed', minorPerBtc: 9_711_700 },
+      allowPrivateHosts: true,
+    };
+    this.container.write('/etc/spire/spire.json', JSON.stringify(config));
+  }
+
+  /** Hands: on a device, in the wallet, or only eyes. @throws Error with what was said to it. */
+  async hand(command: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const socket = connect(join(this.container.shared, CONTROL));
+    socket.write(`${JSON.stringify(command)}\n`);
+    for await (const line of createInterface({ input: socket })) {
+      socket.destroy();
+      const said = reply.parse(JSON.parse(line));
+      if (said.ok) return said.result;
+      throw new Error(said.reason);
+    }
+    throw new Error('nobody is around the machine');
+  }
+
+  /** Where the notes are in truth. */
+  async look(): Promise<z.infer<typeof look>> {
+    return look.parse(await this.hand({ to: 'look' }));
+  }
+
+  /** Asks the agent; undefined while it does not answer. */
+  async #ask<T>(path: string, schema: z.ZodType<T>, body?: object): Promise<T | undefined> {
+    const socketPath = this.container.path(SOCKET);
+    const sent = body ? { method: 'POST', body: JSON.stringify(body) } : {};
+    const answer = await call({ socketPath, path, ...sent }).catch(() => undefined);
+    if (answer?.status !== 200) return undefined;
+    return schema.parse(JSON.parse(answer.text));
+  }
+
+  view(): Promise<MachineView | undefined> {
+    return this.#ask('/v1/machine', machineView);
+  }
+
+  status() {
+    return this.#ask('/v1/status', statusView);
+  }
+
+  obligations() {
+    return this.#ask('/v1/obligations', z.array(obligationView));
+  }
+
+  /** Waits until both directions are open. */
+  async inService(): Promise<void> {
+    await this.until('in service', (view) => view.cashIn.open && view.cashOut.open);
+  }
+
+  /** Waits until the machine says it. */
+  async until(what: string, found: (view: MachineView) => boolean): Promise<void> {
+    let last: MachineView | undefined;
+    const see = async () => {
+      last = await this.view();
+      return last !== undefined && found(last);
+    };
+    await until(what, see, COMES_LIMIT_MS).catch((cause: unknown) => {
+      throw new Error(`never: ${what}; it shows ${JSON.stringify(last)}`, { cause });
+    });
+  }
+
+  /** A customer's command. @throws Error when it is refused. */
+  async act(command: Partial<CustomerCommand> & { readonly do: CustomerCommand['do'] }) {
+    const opens = command.do === 'startCashIn' || command.do === 'startCashOut';
+    if (opens) this.#session += 1;
+    const session = this.#session.toString(16).padStart(32, '0');
+    const step = opens ? 0 : ((await this.view())?.session?.step ?? 0);
+    const result = await this.#ask('/v1/commands', commandResult, { session, step, ...command });
+    if (!result?.ok) throw new Error(`${command.do}: ${result?.reason ?? 'no answer'}`);
+  }
+
+  /** Waits for the cash-in on the screen to say it; gives it. */
+  async cashIn(what: string, found: (session: CashInView) => boolean): Promise<CashInView> {
+    return this.#follow('cashIn', what, found);
+  }
+
+  /** The same of a cash-out. */
+  async cashOut(what: string, found: (session: CashOutView) => boolean): Promise<CashOutView> {
+    return this.#follow('cashOut', what, found);
+  }
+
+  async #follow<Kind extends 'cashIn' | 'cashOut'>(
+    kind: Kind,
+    what: string,
+    found: (session: SessionOf<Kind>) => boolean,
+  ): Promise<SessionOf<Kind>> {
+    const seen: SessionOf<Kind>[] = [];
+    await this.until(what, ({ session }) => {
+      if (!isOf(session, kind) || !found(session)) return false;
+      seen.push(session);
+      return true;
+    });
+    const [session] = seen;
+    if (!session) throw new Error(`never: ${what}`);
+    return session;
+  }
+
+  /** A note of 20 in, up to the link on the screen, which is claimed. */
+  async deposit(): Promise<void> {
+    await this.act({ do: 'startCashIn' });
+    await this.cashIn('the slot is open', ({ phase }) => phase === 'inserting');
+    await until('the note is taken', () =>
+      this.hand({ to: 'insert', denomination: 20 }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await this.cashIn('the note is in', ({ notes: count }) => count === 1);
+    await this.act({ do: 'finish' });
+    const { lnurl } = await this.cashIn('the link', (one) => one.lnurl !== null);
+    await this.hand({ to: 'claim', lnurl });
+    await this.leave('claimed');
+  }
+
+  /** 40 sold for sats and handed out. */
+  async sell(): Promise<void> {
+    const bolt11 = await this.invoice();
+    await this.hand({ to: 'pay', bolt11 });
+    await this.leave('dispensed');
+  }
+
+  /** A sale of 40 up to its invoice. */
+  async invoice(): Promise<string> {
+    await this.act({ do: 'startCashOut' });
+    await this.cashOut('amounts', ({ offeredMinor }) => offeredMinor.includes(4_000));
+    await this.act({ do: 'chooseAmount', amountMinor: 4_000 });
+    const { bolt11 } = await this.cashOut('the invoice', (one) => one.bolt11 !== null);
+    return bolt11 ?? '';
+  }
+
+  /** Waits for an outcome, which has to be this one, and leaves the last screen. */
+  async leave(outcome: string): Promise<void> {
+    await this.until(outcome, ({ session }) => session?.outcome?.code === outcome);
+    await this.act({ do: 'dismiss' });
+    await this.until('the next customer', ({ session }) => session === null);
+  }
+
+  async stop(): Promise<void> {
+    await this.container.stop();
+  }
+}
+
+type Session = NonNullable<MachineView['session']>;
+type SessionOf<Kind extends Session['kind']> = Extract<Session, { readonly kind: Kind }>;
+
+function isOf<Kind extends Session['kind']>(
+  session: MachineView['session'],
+  kind: Kind,
+): session is SessionOf<Kind> {
+  return session?.kind === kind;
+}
