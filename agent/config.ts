@@ -42,6 +42,10 @@ export const configSchema = z.strictObject({
   }),
   validator: deviceSchema,
   dispenser: deviceSchema,
+  replugNeedsPerson: z
+    .boolean()
+    .default(false)
+    .describe('A device that was unplugged, or is another one, waits for a person to accept it.'),
   network: z.enum(['bitcoin', 'testnet', 'signet', 'regtest']).default('bitcoin'),
   limits: z.strictObject({
     max_cash_in_sats: wholeSats
@@ -53,6 +57,9 @@ export const configSchema = z.strictObject({
     exposurePerHourSats: wholeSats.default(20_000_000),
     exposurePerDaySats: wholeSats.default(100_000_000),
     walletReserveSats: wholeSats.default(0),
+    walletFloatSats: wholeSats
+      .optional()
+      .describe('What the wallet should hold at most; `spire doctor` warns above it.'),
     cashOutMaxMinor: z.int().positive().optional(),
     cashOutNotesMax: z.int().min(1).max(200).default(40),
   }),
@@ -62,6 +69,10 @@ export const configSchema = z.strictObject({
         .array(z.strictObject({ count: z.int().positive(), minutes: z.int().positive() }))
         .default([])
         .describe('What the bunker gives: so many signatures in so many minutes; all hold.'),
+      tokenExpiresOn: z
+        .union([z.iso.date(), z.literal('never')])
+        .optional()
+        .describe("When the bunker's grant expires; `spire doctor` reminds in time."),
     })
     .prefault({}),
   rate: rateSchema.default({ kind: 'public' }),

@@ -31,12 +31,16 @@ interface Options {
 /** The dataset of the simulated validator that cannot be asked for it. */
 const DOLLAR_CHANNELS = [1, 2, 5, 10, 20, 50, 100];
 /** Names on the command line, with what they mean to the simulators. */
-const VALIDATORS: Readonly<Record<string, DemoDevices['validator']>> = {
+export const validators: Readonly<Record<string, DemoDevices['validator']>> = {
+  ccnet: { protocol: 'ccnet', model: 'sm' },
+  ebds: { protocol: 'ebds', model: 'cashflow-sc' },
   id003: { protocol: 'id003', model: undefined },
   sio: { protocol: 'sio', model: 'nv10', channels: DOLLAR_CHANNELS },
   'sio-no-escrow': { protocol: 'sio', model: 'nv10-no-escrow', channels: DOLLAR_CHANNELS },
+  ssp: { protocol: 'ssp', model: 'ssp' },
+  essp: { protocol: 'ssp', model: 'essp' },
 };
-const DISPENSERS: Readonly<Record<string, DemoDevices['dispenser']>> = {
+export const dispensers: Readonly<Record<string, DemoDevices['dispenser']>> = {
   lcdm: { protocol: 'lcdm', model: 'lcdm-4000' },
   'lcdm-4000': { protocol: 'lcdm', model: 'lcdm-4000' },
   'lcdm-4000-lamassu': { protocol: 'lcdm', model: 'lcdm-4000-lamassu' },
@@ -79,8 +83,8 @@ function program(): Command {
     .option('--fault <name>', 'with --script: lose-note', parseFault)
     .option('--json', 'with --script: the result as one line of JSON at the end')
     .option('--pty', 'with --script: real serial ports (ptys) instead of memory')
-    .option('--validator <name>', 'id003', oneOf(VALIDATORS), VALIDATORS.id003)
-    .option('--dispenser <name>', 'lcdm-4000', oneOf(DISPENSERS), DISPENSERS.lcdm)
+    .option('--validator <name>', 'id003', oneOf(validators), validators.id003)
+    .option('--dispenser <name>', 'lcdm-4000', oneOf(dispensers), dispensers.lcdm)
     .option('--fresh', 'forget the last demo and start anew')
     .option('--screen-port <port>', 'port of the screen on 127.0.0.1', parsePort, 8080)
     .option('--folder <folder>', 'where the demo is kept', '.demo')

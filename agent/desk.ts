@@ -22,6 +22,7 @@ import type { cashOutMachine } from './machines/cash-out.ts';
 import type { CustomerEvent, Opening, SpireEvent, spireMachine } from './machines/spire.ts';
 import type { Parts } from './parts.ts';
 import type { Direction } from './reasons.ts';
+import { isSuspended } from './restore.ts';
 
 /** Wrong claim codes that are let pass in the window (design 7.7). */
 const WRONG_TRIES_MAX = 5;
@@ -53,6 +54,9 @@ const ENDS: Readonly<Record<string, string>> = {
  * ended.
  */
 const GOOD_ENDS: ReadonlySet<string> = new Set(['claimed', 'unclaimed', 'dispensed']);
+
+const heldWords = (reference: string): string =>
+  `The operator has to settle this (reference ${reference}).`;
 
 function endText(end: string, notice: CashInContext['notice']): string {
   const usual = ENDS[end] ?? end;
@@ -116,6 +120,9 @@ export class Desk {
 
   #open(command: CustomerCommand, opening: Opening, direction: Direction): CommandResult {
     if (command.step !== 0) return this.#refuse('sequenceError', 'a session opens at step 0');
+    // Also the claims that no closed direction keeps from being shown.
+    const updating = this.#parts.board.list(direction).find(({ code }) => code === 'updating');
+    if (updating) return this.#refuse('closed', updating.text);
     const snapshot = this.#spire.getSnapshot();
     if (snapshot.context.opening) return this.#refuse('busy', 'another session is on');
     const event: SpireEvent = { type: 'session.opened', opening };
@@ -167,9 +174,10 @@ export class Desk {
       store.commit(() => store.wrongTries.add('claim', now));
       return this.#refuse('notFound', 'No such code at this machine.');
     }
-    const owed = store.obligations
+    const due = store.obligations
       .forTransaction(transaction.id)
-      .filter(({ state }) => state === 'open');
+      .filter(({ settledAtUnixMs }) => settledAtUnixMs === undefined);
+    const owed = due.filter(({ state }) => state === 'open');
     const cash = owed.find(({ kind }) => kind === 'remainder' || kind === 'latePayment');
     if (cash) {
       const opening: Opening = {
@@ -179,6 +187,7 @@ export class Desk {
       };
       return this.#open(command, opening, 'cashOut');
     }
+    if (due.some(isSuspended)) return this.#refuse('closed', heldWords(transaction.reference));
     const young = now - transaction.createdAtUnixMs < LINK_SHOWN_MS;
     if (
       transaction.kind === 'cashIn' &&
@@ -188,8 +197,9 @@ export class Desk {
     ) {
       return this.#open(command, { kind: 'claimSats', transactionId: transaction.id }, 'cashIn');
     }
-    const why = owed.length > 0 ? 'The operator has to settle this' : 'Nothing is owed any more';
-    return this.#refuse('closed', `${why} (reference ${transaction.reference}).`);
+    if (due.length > 0) return this.#refuse('closed', heldWords(transaction.reference));
+    const words = `Nothing is owed any more (reference ${transaction.reference}).`;
+    return this.#refuse('closed', words);
   }
 
   /** Whether the session that is on knows this event in its present state. */

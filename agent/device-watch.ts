@@ -14,9 +14,11 @@ import type {
 import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
 import { DeviceError, messageOf } from '#protocol/base/errors.ts';
+import type { MinorUnits } from '#protocol/base/money.ts';
 import { forgetLastCredit, giveBack, takeUnexpectedCredit } from './cash-in/note.ts';
 import { bookOut, doubtBay } from './cash-out/dispense-batch.ts';
 import type { Parts } from './parts.ts';
+import { type Device, type DeviceAcceptance, ReplugGuard } from './replug.ts';
 
 /** Pause before a device that did not open, or could not be initialised, is tried again. */
 const RETRY_MS = 5_000;
@@ -29,6 +31,8 @@ const INITIALISE_MAX = 3;
 export interface SessionState {
   /** True while a session takes notes: then the notes are its business. */
   takesNotes(): boolean;
+  /** True while that session hears of a note in escrow: else nobody but this watch gives it back. */
+  mindsEscrow(): boolean;
   /** True while a session may be using the dispenser. */
   dispenses(): boolean;
   /** Settles what was open on a device when the program last ended; called once it answers. */
@@ -43,6 +47,8 @@ export class DeviceWatch {
   readonly #offs: (() => void)[] = [];
   #cancelPoll: CancelTimer = () => undefined;
   #initialising: boolean = false;
+  /** A note was drawn in, and that the last credit is an old one now is not on disk yet. */
+  #drawnIn: boolean = false;
   #initialisesLater: boolean = false;
   #checking: Promise<void> | undefined;
   /** Devices of which the recovery is done: before that nothing may be reset. */
@@ -50,10 +56,13 @@ export class DeviceWatch {
   /** Devices that are open: their drivers keep in touch from then on. */
   readonly #opened = new Set<'acceptor' | 'dispenser'>();
   #dispenser: CashDispenserStatus | undefined;
+  readonly #identities = new Map<'acceptor' | 'dispenser', DeviceIdentity>();
+  readonly #replug: ReplugGuard;
 
   constructor(parts: Parts, session: SessionState) {
     this.#parts = parts;
     this.#session = session;
+    this.#replug = new ReplugGuard(parts);
   }
 
   /** Opens both devices; resolves when each was tried once. What failed is tried again later. */
@@ -64,7 +73,10 @@ export class DeviceWatch {
       dispenser.subscribe((event) => {
         if (event.kind === 'device.failed') {
           this.#parts.log.error({ err: event.error }, 'dispenser failed');
-        } else if (!this.#session.dispenses()) this.#inBackground(this.checkDispenser());
+          return;
+        }
+        if (event.device === 'offline') this.#replug.gone('dispenser');
+        if (!this.#session.dispenses()) this.#inBackground(this.checkDispenser());
       }),
     );
     await Promise.all([this.#openAcceptor(), this.#openDispenser()]);
@@ -74,6 +86,26 @@ export class DeviceWatch {
   /** The dispenser's condition as last asked. */
   dispenserStatus(): CashDispenserStatus | undefined {
     return this.#dispenser;
+  }
+
+  /** Asks the dispenser how it is, and no more; while a session may use it, as last asked. */
+  async askDispenser(): Promise<CashDispenserStatus | undefined> {
+    await this.#checking;
+    if (!this.#session.dispenses()) this.#dispenser = await this.#parts.dispenser.status();
+    return this.#dispenser;
+  }
+
+  /** Who a device said it is when it was opened; undefined while it was not. */
+  identity(device: 'acceptor' | 'dispenser'): DeviceIdentity | undefined {
+    return this.#identities.get(device);
+  }
+
+  /** A person accepts a device that waited for that; only one that answers. */
+  accept(device: Device, acceptance: DeviceAcceptance): 'accepted' | 'nothingFound' | 'notThere' {
+    const { acceptor } = this.#parts;
+    const status = device === 'acceptor' ? acceptor.status() : this.#dispenser;
+    if (!status || status.device === 'offline') return 'notThere';
+    return this.#replug.accept(device, acceptance) ? 'accepted' : 'nothingFound';
   }
 
   /** Stops watching; the devices are closed by their owner. */
@@ -88,6 +120,7 @@ export class DeviceWatch {
     try {
       if (!this.#opened.has('acceptor')) {
         const identity = await acceptor.open();
+        this.#isIdentified('acceptor', identity);
         this.#opened.add('acceptor');
         const { powerUp } = acceptor.status();
         this.#tellOpened('acceptor', { ...identity, powerUp });
@@ -111,6 +144,7 @@ export class DeviceWatch {
     try {
       if (!this.#opened.has('dispenser')) {
         const identity = await dispenser.open();
+        this.#isIdentified('dispenser', identity);
         this.#opened.add('dispenser');
         this.#tellOpened('dispenser', identity);
       }
@@ -123,6 +157,11 @@ export class DeviceWatch {
       board.set('cashOut', 'dispenser', `The dispenser does not work: ${err.message}`);
       this.#later(() => this.#openDispenser());
     }
+  }
+
+  #isIdentified(device: Device, identity: DeviceIdentity): void {
+    this.#identities.set(device, identity);
+    this.#replug.identified(device, identity);
   }
 
   #tellOpened(
@@ -151,7 +190,7 @@ export class DeviceWatch {
       for (let round = 0; round < INITIALISE_MAX; round++) {
         if (acceptor.status().device !== 'attention') break;
         if ((await this.#initialiseOnce()) !== 'deposited') break;
-        await takeUnexpectedCredit(this.#parts, undefined);
+        await this.#takeCredit(undefined);
       }
     } finally {
       this.#initialising = false;
@@ -217,23 +256,24 @@ export class DeviceWatch {
   }
 
   #onAcceptor(event: CashAcceptorEvent): void {
-    const { log, store } = this.#parts;
+    const { log } = this.#parts;
     switch (event.kind) {
       case 'status.changed':
         this.#tellAcceptor(event.status);
         if (event.status.device === 'attention') this.#inBackground(this.initialiseAcceptor());
         break;
       case 'note.escrowed':
-        if (!this.#session.takesNotes()) this.#inBackground(giveBack(this.#parts));
+        if (!this.#session.mindsEscrow()) this.#inBackground(giveBack(this.#parts));
         break;
       case 'note.inserted':
-        forgetLastCredit(this.#parts);
+        this.#drawnIn = true;
+        this.#inBackground(this.#forgetLastCredit());
         break;
       case 'credit.unexpected':
-        this.#inBackground(takeUnexpectedCredit(this.#parts, event.value));
+        this.#inBackground(this.#takeCredit(event.value));
         break;
       case 'fraud.attempted':
-        store.commit(() => store.journal.append('fraud.attempted', { code: event.code }));
+        this.#inBackground(this.#noteFraud(event.code));
         break;
       case 'device.failed':
         log.error({ err: event.error }, 'validator failed');
@@ -243,8 +283,26 @@ export class DeviceWatch {
     }
   }
 
+  /** What the disk did not take is tried again before the next credit is judged by it. */
+  async #forgetLastCredit(): Promise<void> {
+    if (!this.#drawnIn) return;
+    forgetLastCredit(this.#parts);
+    this.#drawnIn = false;
+  }
+
+  async #takeCredit(value: MinorUnits | undefined): Promise<void> {
+    await this.#forgetLastCredit();
+    await takeUnexpectedCredit(this.#parts, value);
+  }
+
+  async #noteFraud(code: string): Promise<void> {
+    const { store } = this.#parts;
+    store.commit(() => store.journal.append('fraud.attempted', { code }));
+  }
+
   #tellAcceptor({ device, cashBox, fault }: CashAcceptorStatus): void {
     const { board } = this.#parts;
+    if (device === 'offline' && this.#opened.has('acceptor')) this.#replug.gone('acceptor');
     const why: Readonly<Record<typeof device, string | undefined>> = {
       ready: undefined,
       offline: 'The validator does not answer.',

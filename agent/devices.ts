@@ -1,6 +1,10 @@
 /** The drivers by protocol: a further device is one entry here. */
-import type { CashAcceptor } from '#hal/cash-acceptor.ts';
+import type { AcceptorBaseline, CashAcceptor, DeviceIdentity } from '#hal/cash-acceptor.ts';
 import type { CashDispenser } from '#hal/cash-dispenser.ts';
+import { CcnetAcceptor } from '#hal/ccnet/driver.ts';
+import { ccnetModels } from '#hal/ccnet/models.ts';
+import { EbdsAcceptor } from '#hal/ebds/driver.ts';
+import { ebdsModels } from '#hal/ebds/models.ts';
 import { F56Dispenser } from '#hal/f56/driver.ts';
 import { f56Models } from '#hal/f56/models.ts';
 import { Id003Acceptor } from '#hal/id003/driver.ts';
@@ -9,7 +13,10 @@ import { lcdmModels } from '#hal/lcdm/models.ts';
 import type { Port } from '#hal/port.ts';
 import { SioAcceptor } from '#hal/sio/driver.ts';
 import { sioModels } from '#hal/sio/models.ts';
-import type { Clock } from '#protocol/base/clock.ts';
+import { SspAcceptor } from '#hal/ssp/driver.ts';
+import { sspModels } from '#hal/ssp/models.ts';
+import { probeSsp } from '#hal/ssp/probe.ts';
+import type { Clock, Random } from '#protocol/base/clock.ts';
 import { ConfigError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 
@@ -22,16 +29,38 @@ export interface DeviceOptions {
   readonly channels?: readonly number[] | undefined;
   readonly port: Port;
   readonly clock: Clock;
+  /** For keys that are agreed with a device. */
+  readonly random: Random;
   readonly log: Log;
 }
+
+/** The driver with the flight recorder of its port: one place for all drivers. */
+const recorded = <Driver extends object>(driver: Driver, port: Port) =>
+  Object.assign(driver, { recording: () => port.recording() });
 
 /**
  * Makes the validator's driver. @throws ConfigError `unsupportedCommand` for an unknown
  * protocol.
  */
 export function makeAcceptor(options: DeviceOptions & { currency: string }): CashAcceptor {
-  const { protocol, port, clock, log, currency } = options;
+  return recorded(acceptorOf(options), options.port);
+}
+
+function acceptorOf(options: DeviceOptions & { currency: string }): CashAcceptor {
+  const { protocol, port, clock, random, log, currency } = options;
   switch (protocol) {
+    case 'ccnet': {
+      // Emulations have part numbers of their own: where no model is named, any will do.
+      const named = options.model === undefined ? {} : { model: modelOf(options, ccnetModels) };
+      return new CcnetAcceptor({ port, clock, log, options: { currency, ...named } });
+    }
+    case 'ebds':
+      return new EbdsAcceptor({
+        port,
+        clock,
+        log,
+        options: { model: modelOf(options, ebdsModels), currency },
+      });
     case 'id003':
       return new Id003Acceptor({ port, clock, log, options: { currency } });
     case 'sio': {
@@ -45,8 +74,19 @@ export function makeAcceptor(options: DeviceOptions & { currency: string }): Cas
       const model = modelOf(options, sioModels);
       return new SioAcceptor({ port, clock, log, options: { model, currency, channels } });
     }
+    case 'ssp':
+      return new SspAcceptor({
+        port,
+        clock,
+        log,
+        random,
+        options: { model: modelOf(options, sspModels), currency },
+      });
     default:
-      throw new ConfigError('unsupportedCommand', `no validator speaks ${protocol}; id003, sio do`);
+      throw new ConfigError(
+        'unsupportedCommand',
+        `no validator speaks ${protocol}; ccnet, ebds, id003, sio, ssp do`,
+      );
   }
 }
 
@@ -55,6 +95,10 @@ export function makeAcceptor(options: DeviceOptions & { currency: string }): Cas
  * protocol.
  */
 export function makeDispenser(options: DeviceOptions): CashDispenser {
+  return recorded(dispenserOf(options), options.port);
+}
+
+function dispenserOf(options: DeviceOptions): CashDispenser {
   const { protocol, port, clock, log } = options;
   switch (protocol) {
     case 'f56':
@@ -74,6 +118,45 @@ export function makeDispenser(options: DeviceOptions): CashDispenser {
     default:
       throw new ConfigError('unsupportedCommand', `no dispenser speaks ${protocol}; f56, lcdm do`);
   }
+}
+
+/** What a device says when it is only asked. */
+export interface Questioned {
+  readonly identity: DeviceIdentity;
+  /** Face values of the notes that it knows in the currency. */
+  readonly notes: readonly number[];
+  readonly counters: AcceptorBaseline | undefined;
+}
+
+/** A protocol as a technician's probe tries it on a line of which it does not know the device. */
+export interface ProbedProtocol {
+  readonly device: 'validator' | 'dispenser';
+  readonly protocol: string;
+  /** Tried one after the other; undefined for any. */
+  readonly models: readonly (string | undefined)[];
+  /** Only asks, where opening the driver may move a note or take news that is told once. */
+  readonly ask?: (options: DeviceOptions & { currency: string }) => Promise<Questioned>;
+}
+
+/**
+ * What is tried, in this order. SIO first: its two commands are single bytes that frames with a
+ * checksum pass over, whereas any byte of such a frame may be a command to it.
+ */
+export const probedProtocols: readonly ProbedProtocol[] = [
+  { device: 'validator', protocol: 'sio', models: Object.keys(sioModels) },
+  { device: 'validator', protocol: 'id003', models: [undefined] },
+  { device: 'validator', protocol: 'ccnet', models: [undefined] },
+  { device: 'validator', protocol: 'ebds', models: Object.keys(ebdsModels) },
+  { device: 'validator', protocol: 'ssp', models: Object.keys(sspModels), ask: askSsp },
+  { device: 'dispenser', protocol: 'lcdm', models: Object.keys(lcdmModels) },
+  { device: 'dispenser', protocol: 'f56', models: Object.keys(f56Models) },
+];
+
+async function askSsp(options: DeviceOptions & { currency: string }): Promise<Questioned> {
+  const model = modelOf(options, sspModels);
+  const { channels, ...found } = await probeSsp({ ...options, model });
+  const known = channels.filter(({ currency }) => currency === options.currency);
+  return { ...found, notes: known.map(({ denomination }) => denomination) };
 }
 
 /** The model that is meant. @throws ConfigError `unsupportedCommand` for an unknown one. */

@@ -7,20 +7,25 @@ import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, type Clock, type Random, withDeadline } from '#protocol/base/clock.ts';
 import { ConfigError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import type { Secret } from '#protocol/base/secret.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import type { Database } from '#state/database.ts';
 import { openStore, type Store } from '#state/store.ts';
+import { AnchorWatch } from './anchor.ts';
 import type { MachineView } from './api/schemas.ts';
+import { BACKUPS, backUp } from './back-up.ts';
 import { cashInActors } from './cash-in/actors.ts';
 import { Withdraws } from './cash-in/withdraws.ts';
 import { cashOutActors } from './cash-out/actors.ts';
 import { Payments } from './cash-out/payments.ts';
 import type { Config } from './config.ts';
 import { Desk } from './desk.ts';
+import { deviceViews } from './device-views.ts';
 import { DeviceWatch } from './device-watch.ts';
+import { DiskWatch } from './disk-watch.ts';
+import { dispute } from './dispute.ts';
+import { Doctor } from './doctor/doctor.ts';
 import { OperatorDocuments } from './documents/operator-documents.ts';
 import { type FetchJson, makeFetchJson } from './fetch-json.ts';
 import { HealthWatch } from './health-watch.ts';
@@ -29,14 +34,17 @@ import { cashOutMachine } from './machines/cash-out.ts';
 import { effect } from './machines/effect.ts';
 import { spireMachine } from './machines/spire.ts';
 import { type NostrSide, type OpenRelays, openNostr } from './nostr.ts';
+import { obligationsView } from './obligation-views.ts';
+import { KeptPairing, noteOperator, setOperator } from './operator.ts';
 import type { Parts } from './parts.ts';
 import { openRates } from './rates.ts';
 import { ReasonBoard } from './reasons.ts';
 import { Recovery } from './recovery.ts';
-import { openSealingKey } from './sealing-key.ts';
+import { openSealingKey, type SealingKey } from './sealing-key.ts';
 import type { SpireService } from './service.ts';
-import { journalView, obligationsView, statusView } from './service-views.ts';
-import { settleByHand } from './settle.ts';
+import { journalView, statusView } from './service-views.ts';
+import { confirmByHand, settleByHand } from './settle.ts';
+import type { UpdateHold } from './update-hold.ts';
 import { VERSION } from './version.ts';
 import { openWalletWatch } from './wallet-watch.ts';
 
@@ -56,6 +64,10 @@ export interface AgentOptions {
   readonly dispenser: CashDispenser;
   /** systemd's credentials folder, if there is one. */
   readonly credentialsFolder?: string | undefined;
+  /** Names this run of the computer; read from the kernel where it is not given. */
+  readonly bootId?: string | undefined;
+  /** Holds a release that is being proven; without it none is. */
+  readonly hold?: UpdateHold;
   /** Opens links to relays; a simulation gives another one. */
   readonly openRelays?: OpenRelays;
   /** Keys and signatures; a simulation gives cheaper ones. */
@@ -106,26 +118,27 @@ export function startAgent(options: AgentOptions): Agent {
     random,
     log,
   });
-  const pairing = loadPairing(folder, pairingFile);
+  const pairing = new KeptPairing(pairingFile, loadPairing(folder, pairingFile));
   const store = openStore({
     path: join(folder, 'state.sqlite'),
     clock,
     random,
     log: log.child({ room: 'state' }),
     sealingKey: sealing.key,
-    bootId: bootId(random),
-    backupFolder: join(folder, 'backups'),
+    bootId: options.bootId ?? bootId(random),
+    backupFolder: join(folder, BACKUPS),
     ...(options.openDatabase ? { openDatabase: options.openDatabase } : {}),
   });
   const { openRelays, crypto } = options;
   const nostr = openNostr({
-    ...{ pairing, store, clock, random, log, openRelays, crypto },
-    savePairing: (changed) => pairingFile.save(changed),
+    ...{ store, clock, random, log, openRelays, crypto },
+    pairing: pairing.current,
+    savePairing: (changed) => pairing.saveRelays(changed),
     signatureCaps: config.signer.caps.map(({ count, minutes }) => {
       return { count, windowMs: minutes * 60_000 };
     }),
   });
-  return new RunningAgent(options, pairing, store, nostr, sealing.key).start();
+  return new RunningAgent(options, pairing, store, nostr, sealing).start();
 }
 
 /** Everything that runs, and the order in which it starts and ends. */
@@ -134,12 +147,15 @@ class RunningAgent implements Agent {
   readonly service: SpireService;
   readonly #options: AgentOptions;
   readonly #nostr: NostrSide;
+  readonly #kept: KeptPairing;
   readonly #parts: Parts;
   readonly #documents: OperatorDocuments;
+  readonly #anchor: AnchorWatch;
   readonly #withdraws: Withdraws;
   readonly #payments: Payments;
   readonly #recovery: Recovery;
   readonly #devices: DeviceWatch;
+  readonly #disk: DiskWatch;
   readonly #health: HealthWatch;
   readonly #spire: ActorRefFrom<typeof spireMachine>;
   readonly #listeners = new Set<(view: MachineView) => void>();
@@ -148,21 +164,28 @@ class RunningAgent implements Agent {
 
   constructor(
     options: AgentOptions,
-    pairing: Pairing,
+    kept: KeptPairing,
     store: Store,
     nostr: NostrSide,
-    key: Secret<Uint8Array>,
+    sealing: SealingKey,
   ) {
     const { config, clock, random, log, acceptor, dispenser } = options;
     const heardDate = (host: string, unixMs: number) => nostr.time.heardDate(host, unixMs);
     const ask = options.fetchJson ?? makeFetchJson(heardDate);
     this.store = store;
+    this.#kept = kept;
     this.#options = options;
     this.#nostr = nostr;
     const board = new ReasonBoard();
     const { wallet, signer, signatures, rpc, bunker, time } = nostr;
+    const pairing = kept.current;
     const { walletId } = pairing;
     board.setBoth('starting', 'The machine is starting.');
+    this.#disk = new DiskWatch({
+      ...{ store, board, clock, log },
+      isIdle: () => this.#isIdle(),
+      recover: () => this.#recovery.sessionsOver(),
+    });
     const common = { config, clock, random, log, store, board, wallet, walletId };
     this.#documents = new OperatorDocuments({
       ...common,
@@ -186,26 +209,40 @@ class RunningAgent implements Agent {
         fetchJson: ask,
       }),
       walletWatch: openWalletWatch(common),
-      claimKey: key,
+      claimKey: sealing.key,
       fees: () => this.#documents.fees(),
       operatorCap: () => this.#documents.operatorCap(),
       changed: () => this.#change(),
     };
+    this.#anchor = new AnchorWatch({
+      ...common,
+      reader: nostr.anchors,
+      spirePubkey: pairing.spirePubkey,
+      wake: () => this.#documents.wake(),
+    });
     this.#withdraws = new Withdraws(this.#parts, ask);
     this.#payments = new Payments(this.#parts);
     this.#recovery = new Recovery(this.#parts, this.#withdraws);
-    this.#devices = new DeviceWatch(this.#parts, {
-      takesNotes: () => this.#spire.getSnapshot().children.cashIn !== undefined,
-      dispenses: () => this.#spire.getSnapshot().children.cashOut !== undefined,
-      recover: (device) => this.#recovery.device(device),
-    });
+    this.#devices = this.#createDeviceWatch();
     this.#health = new HealthWatch(this.#parts, {
       onSigner: (listener) => bunker.onHealth(listener),
       clock: () => time.verdict(),
       onClock: (listener) => time.subscribe(listener),
     });
     this.#spire = this.#createMachine();
-    this.service = this.#createService(pairing);
+    this.service = this.#createService(sealing);
+  }
+
+  #createDeviceWatch(): DeviceWatch {
+    return new DeviceWatch(this.#parts, {
+      takesNotes: () => this.#spire.getSnapshot().children.cashIn !== undefined,
+      mindsEscrow: () => {
+        const cashIn = this.#spire.getSnapshot().children.cashIn?.getSnapshot();
+        return cashIn?.matches('accepting') || cashIn?.matches('closing') || false;
+      },
+      dispenses: () => this.#spire.getSnapshot().children.cashOut !== undefined,
+      recover: (device) => this.#recovery.device(device),
+    });
   }
 
   start(): this {
@@ -216,10 +253,27 @@ class RunningAgent implements Agent {
       this.#change();
     });
     this.store.commit(() => this.store.journal.append('agent.started', { version: VERSION }));
-    this.#documents.open();
+    noteOperator(this.store, this.#options.clock, this.#kept.current.operatorPubkey);
+    if (this.#options.hold?.isHeld()) this.#waitForProof(this.#options.hold);
+    else this.#openDocuments();
     this.#spire.start();
     this.#health.start();
     return this;
+  }
+
+  #openDocuments(): void {
+    this.#anchor.open();
+    this.#documents.open();
+  }
+
+  /** Nobody is served, and nothing is heard or said, before the update is proven. */
+  #waitForProof(hold: UpdateHold): void {
+    this.#parts.board.setBoth('updating', 'The machine is being updated.');
+    hold.onRelease(() => {
+      this.store.commit(() => this.store.journal.append('update.proven', { version: VERSION }));
+      this.#openDocuments();
+      this.#parts.board.setBoth('updating', undefined);
+    });
   }
 
   /** Devices first, then what was open when the program ended, then the doors. */
@@ -247,6 +301,7 @@ class RunningAgent implements Agent {
         cashOut: cashOutMachine.provide({ actors: cashOutActors(this.#parts, this.#payments) }),
         recover: effect<void>(() => this.#recover().catch((err: unknown) => this.#fail(err))),
         tidyUp: effect<void>(async () => {
+          this.#disk.recoverIfDue();
           this.#documents.applyPending();
           this.#health.checkNotes();
           await this.#devices.checkDispenser();
@@ -263,18 +318,30 @@ class RunningAgent implements Agent {
     });
   }
 
-  #createService(pairing: Pairing): SpireService {
+  #createService(sealing: SealingKey): SpireService {
     const parts = this.#parts;
+    const kept = this.#kept;
     const desk = new Desk(parts, this.#spire);
     const sources = {
       parts,
       desk,
-      spirePubkey: pairing.spirePubkey,
-      operatorPubkey: pairing.operatorPubkey,
+      spirePubkey: kept.current.spirePubkey,
+      operatorPubkey: () => kept.current.operatorPubkey,
       relayStatus: () => this.#nostr.relayStatus(),
       clockOffsetMs: () => this.#nostr.time.offsetMs(),
       dispenserStatus: () => this.#devices.dispenserStatus(),
     };
+    const doctor = new Doctor({
+      parts,
+      operatorPubkey: () => kept.current.operatorPubkey,
+      sealedBy: sealing.origin,
+      nostr: {
+        roundTrips: (limitMs) => this.#nostr.roundTrips(limitMs),
+        clockVerdict: () => this.#nostr.time.verdict(),
+      },
+      devices: this.#devices,
+      isIdle: () => this.#isIdle(),
+    });
     return {
       view: () => desk.view(),
       subscribe: (listener) => {
@@ -285,9 +352,32 @@ class RunningAgent implements Agent {
       status: () => statusView(sources),
       journal: (query) => journalView(parts, query),
       documents: () => this.#documents.views(),
-      obligations: () => obligationsView(parts),
+      obligations: (query) => obligationsView(parts, query),
+      dispute: (name) =>
+        dispute(
+          {
+            ...{ parts, spirePubkey: kept.current.spirePubkey },
+            devices: () => deviceViews(parts, this.#devices),
+          },
+          name,
+        ),
       settle: (settlement) => settleByHand(parts, settlement),
+      backup: () => backUp(parts, () => this.#isIdle()),
+      confirm: (confirmation) => confirmByHand(parts, confirmation),
+      doctor: () => doctor.examine(),
+      devices: () => deviceViews(parts, this.#devices),
+      acceptDevice: (device, acceptance) =>
+        this.#devices.accept(device === 'validator' ? 'acceptor' : device, acceptance),
+      acceptAnchor: (acceptance) => this.#anchor.accept(acceptance),
+      setOperator: (change) =>
+        setOperator({ ...parts, pairing: kept, turnTo: (pubkey) => this.#turnTo(pubkey) }, change),
     };
+  }
+
+  #turnTo(operatorPubkey: string): void {
+    this.#nostr.setOperator(operatorPubkey);
+    this.#documents.setOperator(operatorPubkey);
+    this.#anchor.publish();
   }
 
   #isIdle(): boolean {
@@ -330,10 +420,13 @@ class RunningAgent implements Agent {
     await this.#comeToRest();
     this.#spire.send({ type: 'agent.stopped' });
     this.#offBoard();
+    this.#options.hold?.close();
     this.#health.close();
+    this.#disk.close();
     this.#devices.close();
     this.#withdraws.close();
     this.#payments.close();
+    this.#anchor.close();
     this.#documents.close();
     this.#spire.stop();
     await this.#options.acceptor.close();

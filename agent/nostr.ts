@@ -2,8 +2,10 @@
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { CorrectedClock } from '#protocol/corrected-clock.ts';
+import { AnchorReader } from '#protocol/documents/anchor.ts';
 import { DocumentInbox } from '#protocol/documents/inbox.ts';
-import { DocumentPublisher } from '#protocol/documents/publisher.ts';
+import { DocumentPublisher, type DocumentPublisherOptions } from '#protocol/documents/publisher.ts';
+import { kinds } from '#protocol/event.ts';
 import { followRelays } from '#protocol/pairing/follow-relays.ts';
 import { openBunkerSigner } from '#protocol/pairing/open-signer.ts';
 import { bunkerRelaysOf, type Pairing } from '#protocol/pairing/pairing.ts';
@@ -12,6 +14,7 @@ import { RelayGroup } from '#protocol/relay/group.ts';
 import { fetchInformation } from '#protocol/relay/information.ts';
 import { RelayPool } from '#protocol/relay/pool.ts';
 import type { PublishResult, RelayStatus, Relays, Unsubscribe } from '#protocol/relay/relay.ts';
+import { type RoundTrip, roundTrips } from '#protocol/relay/round-trip.ts';
 import { NostrRpcClient } from '#protocol/rpc/rpc-client.ts';
 import { Wallet } from '#protocol/rpc/wallet.ts';
 import { authenticateWithKey, authenticateWithSigner } from '#protocol/signer/authenticate.ts';
@@ -21,6 +24,7 @@ import { createNostrCrypto, type NostrCrypto } from '#protocol/signer/nostr-cryp
 import { SignatureBudget, type SignatureCap } from '#protocol/signer/signature-budget.ts';
 import type { Signer } from '#protocol/signer/signer.ts';
 import type { Store } from '#state/store.ts';
+import { watermarksAfter } from './operator.ts';
 
 /** Everything that talks over relays. */
 export interface NostrSide {
@@ -34,9 +38,14 @@ export interface NostrSide {
   readonly wallet: Wallet;
   readonly inbox: DocumentInbox;
   readonly publisher: DocumentPublisher;
+  readonly anchors: AnchorReader;
+  /** Obeys another operator from now on, and encrypts to him. */
+  setOperator(pubkey: string): void;
   relayStatus(): readonly RelayStatus[];
   /** Tells of every change of a link. */
   onRelayStatus(listener: (status: RelayStatus) => void): Unsubscribe;
+  /** Asks every relay now, and waits at most `limitMs`; publishes and signs nothing. */
+  roundTrips(limitMs: number): Promise<Readonly<Record<'bunker' | 'others', readonly RoundTrip[]>>>;
   close(): Promise<void>;
 }
 
@@ -65,7 +74,7 @@ const SIGNATURES = 'signatures';
 
 /** Opens links and clients; nothing is awaited, everything finds its relay when it is there. */
 export function openNostr(options: NostrOptions): NostrSide {
-  const { pairing, store, random } = options;
+  const { pairing, random } = options;
   const log = options.log.child({ room: 'protocol' });
   const time = new CorrectedClock({ clock: options.clock, log });
   const crypto = options.crypto ?? createNostrCrypto(random);
@@ -93,25 +102,16 @@ export function openNostr(options: NostrOptions): NostrSide {
   const asSpire = authenticateWithSigner({ signer: other, clock: time });
   const urls = [...new Set([...pairing.rpcRelays, ...pairing.documentRelays])];
   const relays = links(urls, asSpire).group;
-  const { transportPubkey, operatorPubkey, walletId } = pairing;
+  const { transportPubkey, walletId } = pairing;
   const heardTime = (unixMs: number) => time.heardWallet(unixMs);
   const common = { relays, clock: time, log };
   const rpc = new NostrRpcClient({ ...common, signer, transportPubkey, random, heardTime });
-  const watermark = (type: Parameters<Store['documents']['watermark']>[0]) =>
-    store.documents.watermark(type, operatorPubkey);
-  const documents = { ...common, signer: other, operatorPubkey };
-  const inbox = new DocumentInbox({ ...documents, watermarks: { get: watermark } });
-  const publisher = new DocumentPublisher({
-    ...documents,
-    clocks: {
-      last: (dTag) => store.outbox.lastCreatedAt(dTag),
-      advance: (dTag, at) => store.commit(() => store.outbox.advance(dTag, at)),
-    },
-  });
+  const documents = openDocuments(options, { ...common, signer: other });
   // What was dated in the future by a wrong clock may not be so by the corrected one.
-  time.subscribe(() => inbox.recheck());
+  time.subscribe(() => documents.inbox.recheck());
   return {
-    ...{ bunker, signer, signatures, time, rpc, inbox, publisher },
+    ...{ bunker, signer, signatures, time, rpc },
+    ...documents,
     wallet: new Wallet({ rpc, clock: time, log, walletId }),
     onRelayStatus: (listener) => {
       const offs = [bunkerRelays.group, relays].map((group) => group.onStatus(listener));
@@ -120,14 +120,49 @@ export function openNostr(options: NostrOptions): NostrSide {
       };
     },
     relayStatus: () => [...bunkerRelays.group.status(), ...relays.status()],
+    roundTrips: async (limitMs) => {
+      const filter = { kinds: [kinds.document], authors: [pairing.spirePubkey] };
+      const ask = (group: Relays) => roundTrips(group, { clock: options.clock, filter, limitMs });
+      const [forBunker, others] = await Promise.all([ask(bunkerRelays.group), ask(relays)]);
+      return { bunker: forBunker, others };
+    },
     close: async () => {
-      inbox.close();
+      documents.inbox.close();
       await rpc.close();
       await bunker.close();
       await relays.close();
       await bunkerRelays.group.close();
     },
   };
+}
+
+/** The documents of both directions, which follow the operator when his key changes. */
+function openDocuments(
+  { pairing, store }: NostrOptions,
+  common: Omit<DocumentPublisherOptions, 'operatorPubkey' | 'clocks'>,
+): Pick<NostrSide, 'inbox' | 'publisher' | 'anchors' | 'setOperator'> {
+  let { operatorPubkey } = pairing;
+  const inbox = new DocumentInbox({
+    ...common,
+    operatorPubkey,
+    watermarks: {
+      get: (type) => store.documents.watermark(type, operatorPubkey, watermarksAfter(store)),
+    },
+  });
+  const publisher = new DocumentPublisher({
+    ...common,
+    operatorPubkey,
+    clocks: {
+      last: (dTag) => store.outbox.lastCreatedAt(dTag),
+      advance: (dTag, at) => store.commit(() => store.outbox.advance(dTag, at)),
+    },
+  });
+  const setOperator = (pubkey: string) => {
+    operatorPubkey = pubkey;
+    inbox.setOperator(pubkey);
+    publisher.setOperator(pubkey);
+  };
+  return { inbox, publisher, anchors: new AnchorReader(common), setOperator };
 }
 
 /** Opens groups of links that tell what the relays say about the time. */

@@ -8,6 +8,8 @@ import { newReference } from '#protocol/base/ids.ts';
 import type { Obligation, ObligationKind } from '#state/obligations.ts';
 import type { Parts } from './parts.ts';
 import type { Direction } from './reasons.ts';
+import { recoveryPolicy } from './recovery-policy.ts';
+import { isRestoreOpen, isSuspended } from './restore.ts';
 
 /** Two unknowns so near each other are a device that has to be looked at (design 5). */
 const NEAR_MS = 86_400_000;
@@ -16,8 +18,8 @@ const RESTARTS_MAX = 3;
 
 /** What the machine does not know, by direction. */
 const UNKNOWN: Readonly<Record<Direction, ObligationKind>> = {
-  cashIn: 'noteUnknown',
-  cashOut: 'dispenseUnknown',
+  cashIn: recoveryPolicy.deposit.unknown.owes,
+  cashOut: recoveryPolicy.dispense.unknown.owes,
 };
 /** Acts that move a customer's money, by direction. */
 const IN_FLIGHT: Readonly<Record<Direction, ReadonlySet<string>>> = {
@@ -35,8 +37,10 @@ const isSameAct = (one: Obligation, other: Obligation): boolean =>
 /** The obligation that keeps a direction closed until a person has settled it, if there is one. */
 export function closedBy({ store }: Parts, direction: Direction): Obligation | undefined {
   const open = store.obligations.list({ open: true });
+  const restored = open.find(isRestoreOpen) ?? open.find(isSuspended);
+  if (restored) return restored;
   const restarted = open.find(
-    ({ kind, body }) => kind === 'repeatedRestarts' && body.direction === direction,
+    ({ kind, body }) => kind === recoveryPolicy.restart.third.owes && body.direction === direction,
   );
   if (restarted) return restarted;
   const unknown = open.filter(({ kind }) => kind === UNKNOWN[direction]);
@@ -58,14 +62,19 @@ export function closedBy({ store }: Parts, direction: Direction): Obligation | u
 export function tellQuarantine(parts: Parts): void {
   for (const direction of ['cashIn', 'cashOut'] as const) {
     const why = closedBy(parts, direction);
-    const device = direction === 'cashIn' ? 'validator' : 'dispenser';
-    const words = why?.kind === 'repeatedRestarts' ? 'was cut off' : 'lost track of notes';
-    parts.board.set(
-      direction,
-      'unsettled',
-      why && `The ${device} ${words} again and again: settle reference ${why.reference} first.`,
-    );
+    parts.board.set(direction, 'unsettled', why && wordsOf(why, direction));
   }
+}
+
+function wordsOf(why: Obligation, direction: Direction): string {
+  const { kind, reference } = why;
+  if (isRestoreOpen(why)) {
+    return `The state was restored from a backup: confirm its claims, then settle ${reference}.`;
+  }
+  if (isSuspended(why)) return `Claim ${reference} waits for the operator since a restore.`;
+  const device = direction === 'cashIn' ? 'validator' : 'dispenser';
+  const words = kind === recoveryPolicy.restart.third.owes ? 'was cut off' : 'lost track of notes';
+  return `The ${device} ${words} again and again: settle reference ${reference} first.`;
 }
 
 /**
@@ -91,7 +100,7 @@ export function countRestart(parts: Parts): void {
       store.facts.remove(restartsKey(direction));
       store.obligations.insert({
         reference: newReference(random),
-        kind: 'repeatedRestarts',
+        kind: recoveryPolicy.restart.third.owes,
         currency: config.currency,
         body: { direction, restarts: restarts.length },
       });

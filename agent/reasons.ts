@@ -22,6 +22,7 @@ export type ReasonCode =
   | 'validator'
   | 'cashBox'
   | 'dispenser'
+  | 'replugged'
   | 'noNotes'
   | 'currencyMismatch'
   | 'openIntent'
@@ -29,6 +30,9 @@ export type ReasonCode =
   | 'unsettled'
   | 'clock'
   | 'disk'
+  | 'twin'
+  | 'rolledBack'
+  | 'updating'
   | 'stopping';
 
 /** One finding with its sentence for people. */

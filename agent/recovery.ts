@@ -15,6 +15,7 @@ import { forgetCodeUnlessOwed, missingOf, oweCash, releaseReservation } from './
 import { hasOpenAct, tellOpenAct } from './open-act.ts';
 import type { Parts } from './parts.ts';
 import { countRestart, tellQuarantine } from './quarantine.ts';
+import { recoveryPolicy } from './recovery-policy.ts';
 
 /** What the last run left open, and who goes on with it. */
 export class Recovery {
@@ -58,6 +59,13 @@ export class Recovery {
     this.#left.add(transactionId);
     const claim = claimOf(this.#parts, transactionId);
     if (claim) this.#leftClaims.add(claim.id);
+  }
+
+  /** No session is on: whatever is open now is as if it had been left by the last run. */
+  sessionsOver(): void {
+    for (const { id } of this.#parts.store.transactions.listOpen()) this.#left.add(id);
+    for (const { id } of this.#parts.store.intents.listOpen('claim')) this.#leftClaims.add(id);
+    this.transactions();
   }
 
   /**
@@ -135,7 +143,7 @@ function recoverCashOut(parts: Parts, transaction: Transaction): void {
     const doubtful = intents.some(
       ({ kind, outcome }) => kind === 'dispense' && outcome === 'unknown',
     );
-    const kind = doubtful ? 'dispenseUnknown' : 'remainder';
+    const kind = recoveryPolicy.dispense[doubtful ? 'unknown' : 'none'].owes;
     if (missing > 0) oweCash(parts, transaction, kind, missing, 'cut before the command');
     const kinds = store.obligations.forTransaction(id).map(({ kind }) => kind);
     const end = kinds.includes('dispenseUnknown')

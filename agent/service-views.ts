@@ -7,7 +7,7 @@ import type { RelayStatus } from '#protocol/relay/relay.ts';
 import type { Journal, JournalEntry, JournalFilter } from '#state/journal.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Transaction } from '#state/transactions.ts';
-import type { JournalEntryView, JournalQuery, ObligationView, StatusView } from './api/schemas.ts';
+import type { JournalEntryView, JournalQuery, StatusView } from './api/schemas.ts';
 import type { Desk } from './desk.ts';
 import type { Parts } from './parts.ts';
 
@@ -16,7 +16,7 @@ export interface ServiceSources {
   readonly parts: Parts;
   readonly desk: Desk;
   readonly spirePubkey: string;
-  readonly operatorPubkey: string;
+  operatorPubkey(): string;
   relayStatus(): readonly RelayStatus[];
   /** The world's time less the machine's own, ms; undefined while nobody knows. */
   clockOffsetMs(): number | undefined;
@@ -35,7 +35,7 @@ export function statusView(sources: ServiceSources): StatusView {
   return {
     machine: desk.view(),
     spirePubkey: sources.spirePubkey,
-    operatorPubkey: sources.operatorPubkey,
+    operatorPubkey: sources.operatorPubkey(),
     walletId: parts.walletId,
     signer: { code: health.kind, text: 'reason' in health ? health.reason : health.kind },
     relays: sources
@@ -133,19 +133,4 @@ function find({ store }: Parts, name: string): Transaction | undefined {
     store.transactions.get(name as TransactionId) ??
     store.transactions.byReference(name.toUpperCase() as Reference)
   );
-}
-
-/** Open obligations, oldest first. */
-export function obligationsView(parts: Parts): readonly ObligationView[] {
-  return parts.store.obligations.list({ open: true }).map((obligation) => ({
-    id: obligation.id,
-    reference: obligation.reference,
-    kind: obligation.kind,
-    state: obligation.state,
-    amountSats: obligation.amountSats ?? null,
-    amountMinor: obligation.amountMinor ?? null,
-    currency: obligation.currency,
-    ageMs: Math.max(0, parts.clock.now() - obligation.createdAtUnixMs),
-    transactionId: obligation.transactionId ?? null,
-  }));
 }

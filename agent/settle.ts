@@ -9,6 +9,7 @@ import { withdrawBody } from './cash-in/withdraw-body.ts';
 import { isOwed } from './cash-out/sale.ts';
 import type { Parts } from './parts.ts';
 import { tellQuarantine } from './quarantine.ts';
+import { type Confirmation, type ConfirmOutcome, confirmClaim } from './restore.ts';
 
 /** Who settles what, and why. */
 export interface Settlement {
@@ -39,6 +40,14 @@ export function settleByHand(parts: Parts, settlement: Settlement): SettleOutcom
   tellQuarantine(parts);
   parts.changed();
   return 'settled';
+}
+
+/** A claim that a restore suspended is good again, by a person's word. */
+export function confirmByHand(parts: Parts, confirmation: Confirmation): ConfirmOutcome {
+  const outcome = confirmClaim(parts.store, confirmation);
+  tellQuarantine(parts);
+  parts.changed();
+  return outcome;
 }
 
 /** The code is good for what else is due, and for a link that was made; else it is void. */

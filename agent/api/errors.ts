@@ -7,7 +7,9 @@ const STATUS = {
   notAuthorized: 401,
   notPermitted: 403,
   notFound: 404,
+  sequenceError: 409,
   tooLarge: 413,
+  tooManyTries: 429,
   internal: 500,
   busy: 503,
 } as const;

@@ -4,20 +4,42 @@
  */
 import QRCode from 'qrcode';
 import { z } from 'zod';
+import { AtmError, ConfigError, messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId } from '#protocol/base/ids.ts';
 import type { SpireService } from '../service.ts';
 import { ApiError, apiErrorBody, checked } from './errors.ts';
 import {
+  type DisputeBundle,
+  disputeBundle,
+  disputeQuery,
+  obligationsQuery,
+} from './owed-schemas.ts';
+import {
+  type AcceptResult,
+  acceptDeviceRequest,
+  acceptRequest,
+  acceptResult,
   anyJson,
+  type BackupResult,
+  backupResult,
+  type ConfirmResult,
   cashInView,
   cashOutView,
   commandResult,
+  confirmRequest,
+  confirmResult,
   customerCommand,
+  deviceView,
+  doctorReport,
   documentView,
+  findingView,
   journalEntryView,
   journalQuery,
   machineView,
+  type OperatorResult,
   obligationView,
+  operatorRequest,
+  operatorResult,
   type SettleResult,
   settleRequest,
   settleResult,
@@ -41,8 +63,21 @@ export const schemas = {
   Documents: z.array(documentView),
   ObligationView: obligationView,
   Obligations: z.array(obligationView),
+  DisputeBundle: disputeBundle,
+  BackupResult: backupResult,
+  ConfirmRequest: confirmRequest,
+  ConfirmResult: confirmResult,
   SettleRequest: settleRequest,
   SettleResult: settleResult,
+  OperatorRequest: operatorRequest,
+  OperatorResult: operatorResult,
+  AcceptRequest: acceptRequest,
+  AcceptResult: acceptResult,
+  AcceptDeviceRequest: acceptDeviceRequest,
+  DeviceView: deviceView,
+  Devices: z.array(deviceView),
+  FindingView: findingView,
+  DoctorReport: doctorReport,
   OpenApi: z.looseObject({ openapi: z.literal('3.1.0') }),
   AnyJson: anyJson,
   Error: apiErrorBody,
@@ -153,9 +188,19 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     ...get,
     path: '/v1/obligations',
     scopes: ['service'],
-    summary: 'What is owed or not known, oldest first.',
+    summary: 'What is owed or not known, with its evidence, oldest first.',
+    query: obligationsQuery,
     answer: json('Obligations'),
-    run: (service) => service.obligations(),
+    run: (service, { query }) => service.obligations(checked(obligationsQuery, query)),
+  },
+  {
+    ...get,
+    path: '/v1/dispute',
+    scopes: ['service'],
+    summary: 'All that is known of one transaction, in a bundle without bearer values.',
+    query: disputeQuery,
+    answer: json('DisputeBundle'),
+    run: (service, { query }) => dispute(service, checked(disputeQuery, query).name),
   },
   {
     method: 'POST',
@@ -167,10 +212,141 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     answer: json('SettleResult'),
     run: (service, { body }) => settle(service, checked(settleRequest, body)),
   },
+  {
+    method: 'POST',
+    path: '/v1/confirmations',
+    scopes: ['service'],
+    summary: 'A claim that a restore suspended was not paid since: its code is good again.',
+    query: noQuery,
+    body: 'ConfirmRequest',
+    answer: json('ConfirmResult'),
+    run: (service, { body }) => confirm(service, checked(confirmRequest, body)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/backups',
+    scopes: ['service'],
+    summary: 'Copies the state and proves the copy; busy while a session or another backup is on.',
+    query: noQuery,
+    answer: json('BackupResult'),
+    run: (service) => backUp(service),
+  },
+  {
+    method: 'POST',
+    path: '/v1/operator',
+    scopes: ['service'],
+    summary:
+      'The operator has another key. The last good documents stay in force; ours are published ' +
+      'again, encrypted to it.',
+    query: noQuery,
+    body: 'OperatorRequest',
+    answer: json('OperatorResult'),
+    run: (service, { body }) => setOperator(service, checked(operatorRequest, body)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/anchor',
+    scopes: ['service'],
+    summary: 'A person says that this machine is the right one, and that its twin is stopped.',
+    query: noQuery,
+    body: 'AcceptRequest',
+    answer: json('AcceptResult'),
+    run: (service, { body }) => acceptAnchor(service, checked(acceptRequest, body)),
+  },
+  {
+    ...get,
+    path: '/v1/devices',
+    scopes: ['service'],
+    summary: 'Both devices: who they are, how they are, what they can do and prove.',
+    answer: json('Devices'),
+    run: (service) => service.devices(),
+  },
+  {
+    method: 'POST',
+    path: '/v1/devices/acceptances',
+    scopes: ['service'],
+    summary: 'A person accepts a device that was unplugged, or is another one than before.',
+    query: noQuery,
+    body: 'AcceptDeviceRequest',
+    answer: json('AcceptResult'),
+    run: (service, { body }) => acceptDevice(service, checked(acceptDeviceRequest, body)),
+  },
+  {
+    ...get,
+    path: '/v1/doctor',
+    scopes: ['service'],
+    summary: 'The real handshake with everything; takes seconds, and up to about a minute.',
+    answer: json('DoctorReport'),
+    run: (service) => service.doctor(),
+  },
 ];
 
 /** Every path of the API, for the documentation. */
 export const routes: readonly Route[] = [...answeringRoutes, eventsRoute, openApiRoute];
+
+async function dispute(service: SpireService, name: string): Promise<DisputeBundle> {
+  const bundle = await service.dispute(name);
+  if (bundle) return bundle;
+  throw new ApiError('notFound', `There is no transaction ${name} on this machine.`);
+}
+
+/** Only a device that answers can be accepted. */
+function acceptDevice(
+  service: SpireService,
+  { device, ...acceptance }: z.infer<typeof acceptDeviceRequest>,
+): AcceptResult {
+  const outcome = service.acceptDevice(device, acceptance);
+  if (outcome === 'accepted') return { outcome };
+  if (outcome === 'nothingFound') {
+    throw new ApiError('notFound', `The ${device} waits for nobody.`);
+  }
+  throw new ApiError('busy', `The ${device} does not answer now. Plug it in, and say it again.`);
+}
+
+/** An old state is not accepted: what it forgot has to be declared by a restore. */
+function acceptAnchor(service: SpireService, request: z.infer<typeof acceptRequest>): AcceptResult {
+  const outcome = service.acceptAnchor(request);
+  if (outcome === 'accepted') return { outcome };
+  if (outcome === 'nothingFound') {
+    throw new ApiError('notFound', 'Nobody else works under this identity, as far as is known.');
+  }
+  const words = 'The state is an old one. Declare what happened first: spire restore <backup>.';
+  throw new ApiError('notPermitted', words);
+}
+
+/** A key that cannot be an operator's is the caller's mistake, and says why. */
+function setOperator(
+  service: SpireService,
+  request: z.infer<typeof operatorRequest>,
+): OperatorResult {
+  try {
+    return service.setOperator(request);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ApiError('usage', error.message);
+  }
+}
+
+function confirm(
+  service: SpireService,
+  { obligation, by, reason }: z.infer<typeof confirmRequest>,
+): ConfirmResult {
+  const outcome = service.confirm({ obligationId: obligation as ObligationId, by, reason });
+  if (outcome === 'confirmed') return { outcome };
+  const words =
+    outcome === 'notFound' ? 'There is no such obligation.' : 'No restore suspended it.';
+  throw new ApiError('notFound', words);
+}
+
+/** A backup that could not be made says why: the person who asked can often mend it. */
+async function backUp(service: SpireService): Promise<BackupResult> {
+  try {
+    return await service.backup();
+  } catch (error) {
+    if (!(error instanceof AtmError)) throw error;
+    throw new ApiError(error.code === 'locked' ? 'busy' : 'internal', messageOf(error));
+  }
+}
 
 function settle(service: SpireService, request: z.infer<typeof settleRequest>): SettleResult {
   const { obligation, by, reason } = request;

@@ -8,6 +8,7 @@ const count = z.int().nonnegative();
 
 /** Any JSON value; one schema, so that the documentation can name it. */
 export const anyJson = z.json();
+const jsonObject = z.record(z.string(), anyJson);
 
 /** What a customer does. `session` is made by the screen: 32 random hex digits a session. */
 const address = {
@@ -223,14 +224,32 @@ export type DocumentView = z.infer<typeof documentView>;
 /** Service scope: something owed or not known. */
 export const obligationView = z.strictObject({
   id: z.string(),
-  reference: z.string(),
+  reference: z.string().describe('What the customer reads out.'),
   kind: z.string(),
   state: z.string(),
   amountSats: count.nullable(),
   amountMinor: count.nullable(),
   currency: z.string(),
-  ageMs: count,
+  openedAtUnixMs: count,
+  ageMs: count.describe('Until now, or until it was closed.'),
   transactionId: z.string().nullable(),
+  evidence: jsonObject.describe('Why it was opened, in the words of the device or the wallet.'),
+  acts: z
+    .array(z.strictObject({ kind: z.string(), outcome: z.string(), evidence: jsonObject }))
+    .describe('Every act of its transaction that has ended, oldest first, with its evidence.'),
+  partialDispense: z
+    .strictObject({
+      dispensed_sats: count.describe('The part of `wire_sats` for which notes came out.'),
+      dispensed_fraction: z.number().min(0).max(1),
+    })
+    .nullable()
+    .describe(
+      "For the operator's form, which takes one of the two. Null unless notes are proven short.",
+    ),
+  settled: z
+    .strictObject({ atUnixMs: count, by: z.string().nullable(), reason: z.string().nullable() })
+    .nullable()
+    .describe('Who closed it, and why; null while it is open.'),
 });
 export type ObligationView = z.infer<typeof obligationView>;
 
@@ -244,3 +263,88 @@ export const settleRequest = z.strictObject({
 /** What came of it. */
 export const settleResult = z.strictObject({ outcome: z.enum(['settled', 'alreadySettled']) });
 export type SettleResult = z.infer<typeof settleResult>;
+
+/** Service scope: a person confirms that a claim suspended by a restore was not paid since. */
+export const confirmRequest = settleRequest.extend({
+  obligation: z.string().max(64).describe('Id of the suspended claim.'),
+  reason: z.string().trim().min(1).max(2_000).describe('How it is known that it is still due.'),
+});
+
+/** What came of it. */
+export const confirmResult = z.strictObject({ outcome: z.literal('confirmed') });
+export type ConfirmResult = z.infer<typeof confirmResult>;
+
+/** Service scope: a copy of the state that was proven. */
+export const backupResult = z.strictObject({
+  path: z.string(),
+  bytes: count,
+  entries: count.describe('Journal entries in it.'),
+});
+export type BackupResult = z.infer<typeof backupResult>;
+
+/** Service scope: whose documents are obeyed from now on. */
+export const operatorRequest = z.strictObject({
+  operator: z.string().max(200).describe('npub, or 64 hex digits.'),
+  by: z.string().trim().min(1).max(200).describe('Who sets it.'),
+  reason: z.string().trim().min(1).max(2_000).describe('Why the key is another one.'),
+});
+
+/** What came of it. */
+export const operatorResult = z.strictObject({
+  outcome: z.enum(['set', 'unchanged']),
+  operatorPubkey: z.string(),
+});
+export type OperatorResult = z.infer<typeof operatorResult>;
+
+/** Service scope: who says that something is right that the machine cannot know, and why. */
+export const acceptRequest = z.strictObject({
+  by: z.string().trim().min(1).max(200).describe('Who says so.'),
+  reason: z.string().trim().min(1).max(2_000).describe('What was found, and done.'),
+});
+export const acceptResult = z.strictObject({ outcome: z.literal('accepted') });
+export type AcceptResult = z.infer<typeof acceptResult>;
+
+/** Service scope: which device is accepted as it is now, by whom, and why. */
+export const acceptDeviceRequest = acceptRequest.extend({
+  device: z.enum(['validator', 'dispenser']),
+});
+
+/** Service scope: a device as the agent knows it. */
+export const deviceView = z.strictObject({
+  device: z.enum(['validator', 'dispenser']),
+  protocol: z.string(),
+  port: z.string(),
+  identity: z
+    .strictObject({
+      protocol: z.string(),
+      model: z.string(),
+      firmware: z.string(),
+      serialNumber: z.string().nullable(),
+    })
+    .nullable()
+    .describe('Who it says it is; null while it was not opened.'),
+  condition: words,
+  status: z.record(z.string(), anyJson),
+  capabilities: z.record(z.string(), anyJson).describe('What it can do and prove.'),
+  counters: z.record(z.string(), count).nullable().describe('Its own, where it has some.'),
+});
+export type DeviceView = z.infer<typeof deviceView>;
+
+/** Service scope: one thing that was looked at. */
+export const findingView = z.strictObject({
+  subject: z.string().describe('What was looked at; stable word for programs.'),
+  level: z.enum(['ok', 'warning', 'fault']),
+  text: z.string().describe('What was found, and why; for people.'),
+  next: z.string().nullable().describe('The next thing to do; null when there is none.'),
+});
+export type FindingView = z.infer<typeof findingView>;
+
+/** Service scope: the real handshake with everything, for `spire doctor`. */
+export const doctorReport = z.strictObject({
+  level: z.enum(['ok', 'warning', 'fault']).describe('The worst of the findings.'),
+  agent: z.enum(['running', 'notRunning']),
+  version: z.string(),
+  atUnixMs: count,
+  findings: z.array(findingView),
+});
+export type DoctorReport = z.infer<typeof doctorReport>;

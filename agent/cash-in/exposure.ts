@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { type Sats, sats } from '#protocol/base/money.ts';
+import type { Store } from '#state/store.ts';
 import type { Parts } from '../parts.ts';
 
 const HOUR_MS = 3_600_000;
@@ -42,17 +43,30 @@ export function addExposure(parts: Parts, principalSats: Sats): void {
   parts.store.facts.put(KEY, kept, now);
 }
 
+/** More than there will ever be, 21 million bitcoin: no budget is larger. */
+const ALL_SATS = 2_100_000_000_000_000;
+
+/**
+ * Counts the budget as used up from now on, for the day that it spans: nobody knows what a restored
+ * state has forgotten (design 8). Inside a commit.
+ */
+export function fillExposure(store: Store, nowUnixMs: number): void {
+  const spent: Span = { fromUnixMs: spanOf(nowUnixMs), principalSats: ALL_SATS };
+  store.facts.put(KEY, [{ ...spent }], nowUnixMs);
+}
+
 /** Principal that may still be taken now under both budgets; negative when they are overdrawn. */
 export function exposureLeft(parts: Parts): number {
   const { exposurePerHourSats, exposurePerDaySats } = parts.config.limits;
+  const now = parts.clock.now();
+  const taken = spans(parts);
   return Math.min(
-    exposurePerHourSats - takenWithin(parts, HOUR_MS),
-    exposurePerDaySats - takenWithin(parts, DAY_MS),
+    exposurePerHourSats - takenSince(taken, now - HOUR_MS),
+    exposurePerDaySats - takenSince(taken, now - DAY_MS),
   );
 }
 
-function takenWithin(parts: Parts, periodMs: number): Sats {
-  const from = parts.clock.now() - periodMs;
-  const taken = spans(parts).filter(({ fromUnixMs }) => fromUnixMs + SPAN_MS > from);
-  return sats(taken.reduce((sum, { principalSats }) => sum + principalSats, 0));
+function takenSince(taken: readonly Span[], fromUnixMs: number): Sats {
+  const counting = taken.filter((span) => span.fromUnixMs + SPAN_MS > fromUnixMs);
+  return sats(counting.reduce((sum, { principalSats }) => sum + principalSats, 0));
 }

@@ -11,9 +11,11 @@ import { newNoteId, newReference, type TransactionId } from '#protocol/base/ids.
 import { type MinorUnits, minorPerBtc, minorUnits, principalOfNote } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import type { JsonObject } from '#state/json.ts';
+import { recordDevice } from '../device-record.ts';
 import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
 import { tellQuarantine } from '../quarantine.ts';
+import { recoveryPolicy } from '../recovery-policy.ts';
 import { addExposure } from './exposure.ts';
 import { afterNote, totalOf, transactionOf } from './terms.ts';
 
@@ -142,13 +144,14 @@ function settleUnknown(
     store.obligations.insert({
       transactionId: input.transactionId,
       reference,
-      kind: 'noteUnknown',
+      kind: recoveryPolicy.deposit.unknown.owes,
       amountSats: principalOfNote(input.value, input.terms.rate),
       amountMinor: input.value,
       currency: config.currency,
       body,
     });
     store.journal.append('note.unknown', body, input.transactionId);
+    recordDevice(parts, 'acceptor', input.transactionId);
   });
   parts.board.set(
     'cashIn',

@@ -3,6 +3,7 @@ import { DeviceError } from '#protocol/base/errors.ts';
 import { newReference, newTransactionId, type TransactionId } from '#protocol/base/ids.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import { principalOfNote, sats } from '#protocol/base/money.ts';
+import { isOwed } from '../cash-out/sale.ts';
 import { hashClaimCode, newClaimCode } from '../claim-code.ts';
 import { formatMoney } from '../format.ts';
 import type {
@@ -185,8 +186,8 @@ export async function conclude(
   if (hasOpenAct(parts, transactionId)) return tellOpenAct(parts, 'cashIn');
   const transaction = transactionOf(parts, transactionId);
   if (transaction.endedAtUnixMs !== undefined) return;
-  const empty = transaction.principalSats === 0 && end !== 'needsOperator';
-  const over = empty || end === 'claimed';
+  const isDue = transaction.principalSats > 0 || isOwed(parts, transactionId);
+  const over = !isDue || end === 'claimed';
   store.commit(() => {
     store.transactions.update(transactionId, {
       state: end,

@@ -17,6 +17,8 @@ export interface Judgement {
   readonly units: readonly UnitResult[];
   /** False when the counts are only what the device says, and may be wrong. */
   readonly trusted: boolean;
+  /** `doubtful`: also bays that were not asked may have fewer notes than the book says. */
+  readonly otherBays?: 'doubtful';
   readonly evidence: string;
 }
 
@@ -53,12 +55,15 @@ function impossible(asked: readonly UnitCount[], units: readonly UnitResult[]): 
   });
 }
 
+/** The bays that were not asked are in doubt as well. */
+const doubtAll = (judgement: Judgement): Judgement => ({ ...judgement, otherBays: 'doubtful' });
+
 function judgeCounts(
   { asked, status, sensesExit = false }: DispenseEvidence,
   answer: Pick<Extract<DispenseOutcome, { kind: 'answered' }>, 'units' | 'error' | 'evidence'>,
 ): Judgement {
   const { units, error, evidence } = answer;
-  if (impossible(asked, units)) return unknown(`counts that cannot be: ${evidence}`);
+  if (impossible(asked, units)) return doubtAll(unknown(`counts that cannot be: ${evidence}`));
   const wanted = asked.reduce((sum, { count }) => sum + count, 0);
   const presented = units.reduce((sum, unit) => sum + unit.presented, 0);
   if (presented === wanted && !error) return { class: 'exact', units, trusted: true, evidence };
@@ -66,7 +71,10 @@ function judgeCounts(
   const clear = status.path === 'clear' && (status.exit === 'clear' || lyingThere);
   // Short and no error is a command that was interrupted: its counts may lag behind the notes.
   const proven = clear && error?.countsTrusted === true;
-  if (!proven) return { ...unknown(evidence), units };
+  if (!proven) {
+    const judgement = { ...unknown(evidence), units };
+    return error?.otherBays ? doubtAll(judgement) : judgement;
+  }
   if (presented === wanted) return { class: 'exact', units, trusted: true, evidence };
   return { class: presented === 0 ? 'none' : 'partial', units, trusted: true, evidence };
 }

@@ -10,16 +10,19 @@ import type {
   DispenseOutcome,
   LastResult,
   UnitCount,
+  UnitResult,
 } from '#hal/cash-dispenser.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import { position, type TransactionId } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import { bayAccount } from '#state/note-ledger.ts';
+import { recordDevice } from '../device-record.ts';
 import { formatMoney } from '../format.ts';
 import type { BatchOutcome, Plan } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
 import { tellQuarantine } from '../quarantine.ts';
+import { recoveryPolicy } from '../recovery-policy.ts';
 import { availableBays } from './available.ts';
 import { classify, type Judgement } from './classify.ts';
 import { denominate, splitBatches } from './denominate.ts';
@@ -27,6 +30,8 @@ import { oweCash, saleOf } from './sale.ts';
 
 /** How long notes may lie in the slot before the machine goes on without their being taken. */
 export const TAKE_MS = 60_000;
+
+const POLICY = recoveryPolicy.dispense;
 
 const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
 const bodySchema = z.object({
@@ -81,7 +86,10 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
 }
 
 /** What a lost answer will be judged by; undefined when the device does not say it. */
-async function readBaseline({ dispenser, log }: Parts): Promise<DispenseBaseline | undefined> {
+export async function readBaseline({
+  dispenser,
+  log,
+}: Parts): Promise<DispenseBaseline | undefined> {
   try {
     return await dispenser.baseline();
   } catch (err) {
@@ -91,12 +99,13 @@ async function readBaseline({ dispenser, log }: Parts): Promise<DispenseBaseline
   }
 }
 
-/** Asks what there is to ask, and classifies. */
-async function judge(
+/** Asks what there is to ask, and classifies. `read` says what a device's counts mean. */
+export async function judge(
   parts: Parts,
   asked: readonly UnitCount[],
   outcome: DispenseOutcome,
   baseline: DispenseBaseline,
+  read: (units: readonly UnitResult[]) => readonly UnitResult[] = (units) => units,
 ): Promise<Judgement> {
   const { dispenser } = parts;
   const status: CashDispenserStatus = await dispenser.status();
@@ -113,7 +122,14 @@ async function judge(
     }
   }
   const { sensesExit } = dispenser.capabilities;
-  return classify({ asked, outcome, status, baseline, last, sequenceNumber, sensesExit });
+  const meant = <Result extends { readonly units: readonly UnitResult[] }>(result: Result) => {
+    return { ...result, units: read(result.units) };
+  };
+  return classify({
+    ...{ asked, status, baseline, sequenceNumber, sensesExit },
+    outcome: outcome.kind === 'answered' ? meant(outcome) : outcome,
+    last: last?.dispense ? { ...last, dispense: meant(last.dispense) } : last,
+  });
 }
 
 /**
@@ -133,7 +149,8 @@ function settle(
     bookOut(parts, transactionId, bay, 'customer', presented);
     bookOut(parts, transactionId, bay, 'reject', rejected);
   }
-  for (const bay of doubtfulBays(asked, judgement)) doubtBay(parts, bay);
+  const every = judgement.otherBays ? parts.dispenser.capabilities.positions : [];
+  for (const bay of [...doubtfulBays(asked, judgement), ...every]) doubtBay(parts, bay);
   const { class: outcome, evidence } = judgement;
   store.intents.settle(intent.id, outcome, { units, presentedMinor, evidence });
   store.journal.append(
@@ -141,6 +158,7 @@ function settle(
     { ordinal: intent.ordinal ?? 0, class: outcome, units, presentedMinor, evidence },
     transactionId,
   );
+  if (outcome === 'unknown') recordDevice(parts, 'dispenser', transactionId);
 }
 
 /** Nobody counts on a bay until it was looked at; inside a commit. */
@@ -232,7 +250,7 @@ function next(
     const batches = splitBatches(again, parts.dispenser.capabilities.batchMax);
     return { kind: 'short', units, next: { ...plan, batches, ordinal: plan.ordinal + 1 } };
   }
-  owe(parts, plan.transactionId, 'remainder', missing, judgement.evidence);
+  owe(parts, plan.transactionId, POLICY.partial.owes, missing, judgement.evidence);
   const money = formatMoney(missing, parts.config.currency);
   const text = `${money} could not be handed out. Your code holds it.`;
   return {
@@ -250,7 +268,7 @@ function unknown(
   missing: number,
   judgement: Judgement,
 ): BatchOutcome {
-  owe(parts, plan.transactionId, 'dispenseUnknown', missing, judgement.evidence);
+  owe(parts, plan.transactionId, POLICY.unknown.owes, missing, judgement.evidence);
   const { reference } = saleOf(parts, plan.transactionId);
   const text =
     'The machine does not know how many notes came out. Please count them, keep your code, ' +
@@ -288,7 +306,7 @@ export async function recoverDispense(parts: Parts, intent: Intent): Promise<voi
   parts.store.commit(() => {
     settle(parts, intent, transactionId, asked, judgement);
     if (judgement.class === 'unknown') {
-      owe(parts, transactionId, 'dispenseUnknown', minorOf(parts, asked), judgement.evidence);
+      owe(parts, transactionId, POLICY.unknown.owes, minorOf(parts, asked), judgement.evidence);
     }
   });
   parts.changed();

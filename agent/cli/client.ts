@@ -23,6 +23,8 @@ export interface Question<Value> {
   /** Sent as JSON by POST; without it the question is a GET. */
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
+  /** Longest silence until the answer, ms; 10 s unless given. */
+  readonly silenceMs?: number | undefined;
 }
 
 /** Asks the agent. @throws CommandError with words for the person and the exit code that fits. */
@@ -68,11 +70,11 @@ function refusal(status: number, body: unknown): CommandError {
 function fetchText<Value>(
   question: Question<Value>,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const { socketPath, path, body, signal } = question;
+  const { socketPath, path, body, signal, silenceMs = SILENCE_MS } = question;
   const isPost = body !== undefined;
   const method = isPost ? 'POST' : 'GET';
   const headers = isPost ? { 'content-type': 'application/json' } : {};
-  const options = { socketPath, path, method, headers, signal, timeout: SILENCE_MS };
+  const options = { socketPath, path, method, headers, signal, timeout: silenceMs };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>
       reject(signal?.aborted ? error : unreachable(socketPath, error));
@@ -89,7 +91,7 @@ function fetchText<Value>(
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
       });
     });
-    sent.on('timeout', () => sent.destroy(new Error(`silent for ${SILENCE_MS / 1_000} s`)));
+    sent.on('timeout', () => sent.destroy(new Error(`silent for ${silenceMs / 1_000} s`)));
     sent.on('error', fail);
     sent.end(isPost ? JSON.stringify(body) : undefined);
   });

@@ -1,12 +1,14 @@
 /** How the command line writes what the agent says, for people: plain text of 80 columns. */
 import { minorDigits } from '#protocol/base/money.ts';
 import type {
+  DoctorReport,
   DocumentView,
   JournalEntryView,
   MachineView,
   ObligationView,
   StatusView,
 } from '../api/schemas.ts';
+import type { ListedPort, ProbeResult } from './probe.ts';
 
 /** Width of a terminal that nobody has made wider. */
 const COLUMNS = 80;
@@ -172,19 +174,94 @@ export function formatDocuments(documents: readonly DocumentView[], nowUnixMs: n
 /** `spire obligations`. */
 export function formatObligations(obligations: readonly ObligationView[]): string {
   if (obligations.length === 0) return 'Nothing is owed, and nothing is unknown.';
-  return obligations
-    .map((one) => {
-      const amounts = [
-        one.amountSats === null ? '' : `${one.amountSats} sats`,
-        one.amountMinor === null
-          ? ''
-          : fiat(one.amountMinor, one.currency, minorDigits(one.currency)),
-      ].filter((amount) => amount !== '');
-      return [
-        `${one.reference}  ${one.kind}, ${one.state}, ${duration(one.ageMs)} old`,
-        indented(amounts.length === 0 ? 'amount unknown' : amounts.join(', '), 11),
-        ...(one.transactionId === null ? [] : [indented(`transaction=${one.transactionId}`, 11)]),
-      ].join('\n');
-    })
+  return obligations.map(formatObligation).join('\n');
+}
+
+function formatObligation(one: ObligationView): string {
+  const amounts = [
+    one.amountSats === null ? '' : `${one.amountSats} sats`,
+    one.amountMinor === null ? '' : fiat(one.amountMinor, one.currency, minorDigits(one.currency)),
+  ].filter((amount) => amount !== '');
+  const { partialDispense: partial, settled } = one;
+  const lines = [
+    amounts.length === 0 ? 'amount unknown' : amounts.join(', '),
+    ...(one.transactionId === null ? [] : [`transaction=${one.transactionId}`]),
+    ...pairs(one.evidence),
+    ...one.acts.map(({ kind, outcome, evidence }) =>
+      [`${kind}: ${outcome}`, ...pairs(evidence)].join(' '),
+    ),
+    ...(partial === null ? [] : pairs(partial)),
+    ...(settled === null
+      ? []
+      : [`closed ${instant(settled.atUnixMs)} by ${settled.by ?? '-'}: ${settled.reason ?? '-'}`]),
+  ];
+  return [
+    `${one.reference}  ${one.kind}, ${one.state}, ${duration(one.ageMs)} old`,
+    ...lines.map((line) => indented(line, 11)),
+  ].join('\n');
+}
+
+const pairs = (values: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(values).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+
+/** `spire probe`: every port under its names. */
+export function formatPorts(ports: readonly ListedPort[]): string {
+  if (ports.length === 0) return 'There is no serial port on this computer.';
+  return ports
+    .map(({ path, links, usb, heldBy }) =>
+      [
+        plain(path),
+        ...links.map((link) => row('  also', [link])),
+        ...(usb ? [row('  adapter', [adapterWords(usb)])] : []),
+        ...(heldBy === null ? [] : [row('  held by', [`the agent, for its ${heldBy}`])]),
+      ].join('\n'),
+    )
     .join('\n');
+}
+
+function adapterWords(usb: NonNullable<ListedPort['usb']>): string {
+  const { vendorId, productId, manufacturer, product, serialNumber } = usb;
+  const names = [manufacturer, product].filter((name) => name !== undefined).join(' ');
+  const serial = serialNumber === undefined ? '' : `, serial number ${serialNumber}`;
+  return `${names} (USB ${vendorId}:${productId}${serial})`.trim();
+}
+
+/** `spire probe --port`: who is there, or what was tried. */
+export function formatDevice({ port, source, device, attempts }: ProbeResult): string {
+  if (!device) {
+    return [
+      plain(`Nothing that is known here answers on ${port}.`),
+      ...attempts.map(({ protocol, model, outcome, text }) =>
+        row(model ?? protocol, [outcome === 'other' ? text : outcome]),
+      ),
+    ].join('\n');
+  }
+  const { identity, condition, status, capabilities, counters } = device;
+  const facts = (values: Readonly<Record<string, unknown>>) =>
+    Object.entries(values).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+  return [
+    row('Port', [source === 'agent' ? `${port} (held by the agent, which says this)` : port]),
+    row('Device', [`${device.device}, ${identity?.model ?? 'never identified'}`]),
+    row('Protocol', [device.protocol]),
+    row('Firmware', [identity?.firmware ?? '-']),
+    row('Serial', [identity?.serialNumber ?? '-']),
+    row('State', [condition.text === '' ? condition.code : words(condition), ...facts(status)]),
+    ...(Object.keys(capabilities).length === 0 ? [] : [row('It can', facts(capabilities))]),
+    ...(counters ? [row('Counters', facts(counters))] : []),
+  ].join('\n');
+}
+
+const LEVEL_WORDS = { ok: 'ok', warning: 'WARNING', fault: 'FAULT' } as const;
+
+/** `spire doctor`: one finding under the other, and what to do next under each that is not well. */
+export function formatReport({ level, findings }: DoctorReport): string {
+  const lines = findings.flatMap((finding) => [
+    row(LEVEL_WORDS[finding.level], [`${finding.subject}: ${finding.text}`]),
+    ...(finding.next === null ? [] : [row('', [`> ${finding.next}`])]),
+  ]);
+  const counted = (['fault', 'warning'] as const).map((wanted) => {
+    const count = findings.filter((one) => one.level === wanted).length;
+    return `${count} ${wanted}${count === 1 ? '' : 's'}`;
+  });
+  return [...lines, level === 'ok' ? 'All is well.' : `${counted.join(', ')}.`].join('\n');
 }

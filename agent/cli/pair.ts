@@ -1,18 +1,14 @@
 /** `spire pair`: works on the machine's own files, so the service must not run meanwhile. */
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
-import { ConfigError, StoreError } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import type { PairingStep } from '#protocol/pairing/binding.ts';
 import { type MakeRelays, pair } from '#protocol/pairing/pair.ts';
-import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import { npubOf } from '#protocol/pairing/public-key.ts';
 import { parseSeed } from '#protocol/pairing/seed.ts';
 import { RelayPool } from '#protocol/relay/pool.ts';
-import { openDatabase } from '#state/database.ts';
-import { CommandError, exitCode } from './exit.ts';
+import { type CredentialSources, findCredential } from '../sealing-key.ts';
 import { plain } from './format.ts';
+import { lockState, pairingFileIn } from './state-files.ts';
 
 /** What the command line gives. Keys are npub or hex. */
 export interface PairArguments {
@@ -23,6 +19,8 @@ export interface PairArguments {
   readonly allowPrivateRelays: boolean;
   /** The folder of the machine's state. */
   readonly state: string;
+  /** Where the key is that seals the pairing. */
+  readonly credential: CredentialSources;
 }
 
 /** What the machine is bound to now; nothing of it is secret. */
@@ -38,11 +36,6 @@ export interface Paired {
 /** Tells the person who waits what goes on. */
 type Say = (text: string) => void;
 
-/** What keeps a second process from the state. */
-interface Lock {
-  release(): void;
-}
-
 /**
  * Pairs this machine, and tells of its progress line by line.
  * @throws CommandError, or as `pair` does.
@@ -54,7 +47,7 @@ export async function pairMachine(given: PairArguments, tell: Say): Promise<Pair
   const lock = lockState(given.state);
   const common = { clock: systemClock, random: systemRandom, log: silentLog };
   try {
-    const path = join(given.state, 'pairing.json');
+    const file = pairingFileIn(given.state, findCredential(given.credential));
     const { spirePubkey, operatorPubkey, transportPubkey, walletId, rpcRelays } = await pair({
       ...common,
       seed,
@@ -62,7 +55,7 @@ export async function pairMachine(given: PairArguments, tell: Say): Promise<Pair
       transportPubkey: given.transport,
       walletId: given.wallet,
       allowPrivateRelays,
-      file: new PairingFile({ path, ...common }),
+      file,
       makeRelays: relayMaker(say),
       progress: (step) => say(progressOf(step)),
     });
@@ -95,28 +88,5 @@ function progressOf(step: PairingStep): string {
       return 'the seed is redeemed; asking for a signature';
     case 'paired':
       return 'the bunker signs as this machine';
-  }
-}
-
-/**
- * Holds the lock that the service holds while it runs. A machine without a database has no service
- * running; none is made here, because it would belong to whoever pairs and not to the service.
- */
-function lockState(folder: string): Lock {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new ConfigError('notFound', `there is no folder ${folder} for the machine's state`);
-  }
-  const path = join(folder, 'state.sqlite');
-  if (!existsSync(path)) return { release: () => undefined };
-  try {
-    const database = openDatabase(path);
-    return { release: () => database.close() };
-  } catch (cause) {
-    if (!(cause instanceof StoreError) || cause.code !== 'locked') throw cause;
-    throw new CommandError(
-      exitCode.tryAgain,
-      `The agent is running and holds ${path}. Stop it, pair, and start it again.`,
-      { cause },
-    );
   }
 }

@@ -1,6 +1,5 @@
 /** The verbs of `spire`, what they take, and how each ends. */
 import { readFileSync } from 'node:fs';
-import type { Writable } from 'node:stream';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { sleep, systemClock } from '#protocol/base/clock.ts';
@@ -13,19 +12,23 @@ import {
   settleResult,
   statusView,
 } from '../api/schemas.ts';
-import { ask, DEFAULT_SOCKET } from './client.ts';
+import { addBackup } from './backup.ts';
+import { ask } from './client.ts';
+import { addDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCode, exitOf, wordsOf } from './exit.ts';
-import { formatDocuments, formatEntry, formatObligations, formatStatus } from './format.ts';
+import { formatDocuments, formatEntry, formatStatus } from './format.ts';
+import { addObligations } from './obligations.ts';
+import { addOperator, sealingKeyOption } from './operator.ts';
+import { addProbe } from './probe.ts';
+import { addRestore } from './restore.ts';
+import { addService } from './service.ts';
+import { type Common, jsonOption, print, read, socketOption, type Terminal } from './terminal.ts';
+import { addUpdate } from './update.ts';
 
 /** How often `journal --follow` asks, ms: soon for a person, nothing for the agent. */
 const FOLLOW_MS = 1_000;
 /** Most entries of one answer. Source: `journalQuery`. */
 const LIMIT_MAX = 1_000;
-
-interface Common {
-  readonly socket: string;
-  readonly json?: true;
-}
 
 interface JournalOptions extends Common {
   readonly follow?: true;
@@ -44,32 +47,9 @@ interface PairOptions {
   readonly transport: string;
   readonly wallet: string;
   readonly allowPrivateRelays?: true;
+  readonly sealingKeyFile?: string;
   readonly state: string;
   readonly json?: true;
-}
-
-/** Where a command writes, and how the person stops it. */
-export interface Terminal {
-  readonly out: Writable;
-  readonly err: Writable;
-  /** Calls back at Ctrl-C, which from then on no longer ends the process by itself. */
-  onStop(task: () => void): void;
-}
-
-/** The terminal of this process. */
-export function processTerminal(): Terminal {
-  // A reader that has seen enough (`spire journal | head`) is no fault.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCode.done);
-    throw error;
-  });
-  return {
-    out: process.stdout,
-    err: process.stderr,
-    onStop: (task) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, task);
-    },
-  };
 }
 
 /** Runs one command line, without the name of the program. */
@@ -108,9 +88,17 @@ function createProgram(terminal: Terminal, end: (code: ExitCode) => void): Comma
       '75 try again, 77 not permitted, 78 configuration.',
   );
   addReadingVerbs(program, terminal, end);
+  addObligations(program, terminal);
+  addDoctor(program, terminal, end);
   addSettle(program, terminal);
   addJournal(program, terminal);
+  addProbe(program, terminal, end);
+  addService(program, terminal);
+  addOperator(program, terminal);
   addPair(program, terminal);
+  addBackup(program, terminal);
+  addRestore(program, terminal);
+  addUpdate(program, terminal, end);
   return program;
 }
 
@@ -119,10 +107,6 @@ function version(): string {
   const { version: found } = JSON.parse(text) as { version: string };
   return found;
 }
-
-const socketOption = () =>
-  new Option('--socket <path>', "the agent's socket").default(DEFAULT_SOCKET);
-const jsonOption = () => new Option('--json', 'for programs');
 
 function addReadingVerbs(
   program: Command,
@@ -148,23 +132,6 @@ function addReadingVerbs(
       print(terminal, options, documents, () => formatDocuments(documents, systemClock.now()));
     },
   );
-  verb('obligations', 'what is owed or not known').action(async (options: Common) => {
-    const obligations = await read(options, 'obligations', z.array(obligationView));
-    print(terminal, options, obligations, () => formatObligations(obligations));
-  });
-}
-
-function read<Value>(options: Common, name: string, schema: z.ZodType<Value>): Promise<Value> {
-  return ask({ socketPath: options.socket, path: `/v1/${name}`, schema });
-}
-
-function print(
-  terminal: Terminal,
-  options: { readonly json?: true },
-  value: unknown,
-  words: () => string,
-): void {
-  terminal.out.write(`${options.json ? JSON.stringify(value, null, 2) : words()}\n`);
 }
 
 function addJournal(program: Command, terminal: Terminal): void {
@@ -270,6 +237,7 @@ function addPair(program: Command, terminal: Terminal): void {
     .requiredOption('--wallet <id>', 'the wallet that this machine works with')
     .option('--allow-private-relays', 'take relays on this computer and its networks')
     .option('--state <folder>', 'where the machine keeps its state', '/var/lib/spire')
+    .addOption(sealingKeyOption())
     .addOption(jsonOption())
     .action(async (seed: string, options: PairOptions) => {
       // Loaded only here: no other verb needs relays and signatures.
@@ -278,6 +246,10 @@ function addPair(program: Command, terminal: Terminal): void {
         ...options,
         seed: seed === '-' ? readFileSync(0, 'utf8') : seed,
         allowPrivateRelays: options.allowPrivateRelays ?? false,
+        credential: {
+          file: options.sealingKeyFile,
+          credentialsFolder: terminal.credentialsFolder,
+        },
       };
       const paired = await pairMachine(given, (text) => terminal.err.write(`${text}\n`));
       print(terminal, options, paired, () => `Paired as ${paired.spireNpub}.`);

@@ -3,5 +3,7 @@
 import { requireNode } from '#protocol/base/node-version.ts';
 
 requireNode();
-const { processTerminal, run } = await import('./program.ts');
-process.exitCode = await run(process.argv.slice(2), processTerminal());
+const { run } = await import('./program.ts');
+const { processTerminal } = await import('./terminal.ts');
+const terminal = processTerminal(process.env.CREDENTIALS_DIRECTORY);
+process.exitCode = await run(process.argv.slice(2), terminal);

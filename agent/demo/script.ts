@@ -85,9 +85,9 @@ function startDemoAgent(
   devices: DemoDevices,
   hardware: Hardware,
 ): Agent {
-  const { clock, log } = context;
+  const { clock, random, log } = context;
   const config = demoConfig(folder, devices, hardware.ports, 0);
-  const common = { clock, log: log.child({ room: 'hal' }) };
+  const common = { clock, random, log: log.child({ room: 'hal' }) };
   return startAgent({
     ...context,
     config,

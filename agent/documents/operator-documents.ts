@@ -75,6 +75,11 @@ export class OperatorDocuments {
     this.#outgoing.wake();
   }
 
+  /** Publishes all of ours again, encrypted to another operator; his come by the inbox. */
+  setOperator(operatorPubkey: string): void {
+    this.#outgoing.setOperator(operatorPubkey);
+  }
+
   /** All documents, as the local API shows them. */
   views(): DocumentView[] {
     return documentsView(this.#options.store);

@@ -4,7 +4,8 @@ import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import { AtmError, messageOf } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { OutgoingDocument } from '#protocol/documents/document.ts';
-import type { DocumentPublisher } from '#protocol/documents/publisher.ts';
+import type { DocumentPublisher, Publication } from '#protocol/documents/publisher.ts';
+import { recordDocument, recordNumberOf } from '#protocol/documents/visit-record.ts';
 import { BEACON_NAME } from '#protocol/rpc/dialect.ts';
 import type { OutboxItem } from '#state/outbox.ts';
 import type { Store } from '#state/store.ts';
@@ -74,10 +75,12 @@ export class OutgoingDocuments {
   #isPublishing: boolean = false;
   #isClosed: boolean = false;
   #failures = 0;
+  #operatorPubkey: string;
 
   /** @throws ConfigError for a model name that no beacon can carry. */
   constructor(options: OutgoingOptions) {
     this.#options = options;
+    this.#operatorPubkey = options.operatorPubkey;
     ownDocuments(options);
   }
 
@@ -98,6 +101,12 @@ export class OutgoingDocuments {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     this.#refreshSoon();
+  }
+
+  /** Another operator gets all documents again, encrypted to him. */
+  setOperator(operatorPubkey: string): void {
+    this.#operatorPubkey = operatorPubkey;
+    this.wake();
   }
 
   /** Ends it at once; what is under way is published again after the next start. */
@@ -131,13 +140,13 @@ export class OutgoingDocuments {
 
   /** Puts into the outbox what reads otherwise than what waits or, with nothing waiting, landed. */
   #refresh(): void {
-    const { store, operatorPubkey, config } = this.#options;
+    const { store, config } = this.#options;
     const waiting = new Map(store.outbox.pending().map((item) => [item.type, item.content]));
     const due = ownDocuments(this.#options).filter(({ name, text }) => {
       const content = waiting.get(name);
       if (content !== undefined) return content !== text;
       const landed = landedOf(store, name);
-      return landed?.text !== text || landed.operatorPubkey !== operatorPubkey;
+      return landed?.text !== text || landed.operatorPubkey !== this.#operatorPubkey;
     });
     // A beacon from before the operator opted out must not leave any more.
     const withdrawn = store.outbox
@@ -170,16 +179,21 @@ export class OutgoingDocuments {
 
   /** True when it is the newest that the relays have. */
   async #publish(item: OutboxItem): Promise<boolean> {
-    const { publisher, store, log, operatorPubkey, clock } = this.#options;
+    const { publisher, store, log, clock } = this.#options;
+    // As it is now: what leaves later is encrypted to this one or to a newer one.
+    const operatorPubkey = this.#operatorPubkey;
     const { type: name, content: text, version } = item;
+    const record = recordNumberOf(name);
     const audience: OutgoingDocument['audience'] = name === BEACON_NAME ? 'public' : 'operator';
+    const document = record === undefined ? { name, audience, text } : recordDocument(record, text);
     try {
-      const publication = await publisher.publish({ name, audience, text });
+      const publication = await publisher.publish(document);
       if (publication.kind === 'notSent') {
         log.warn({ document: name, reason: publication.reason }, 'document not published');
         return false;
       }
       if (this.#isClosed) return false;
+      if (record !== undefined) return this.#recordSent(record, item, publication);
       const relays = publication.results.map(({ url, outcome, reason }) => {
         return { url, outcome, reason };
       });
@@ -200,6 +214,21 @@ export class OutgoingDocuments {
       log.warn({ document: name, reason: messageOf(error) }, 'document not published');
       return false;
     }
+  }
+
+  /** The first signature stays with the record; nothing else of it has to be remembered here. */
+  #recordSent(
+    record: number,
+    { type, version }: OutboxItem,
+    { event, landed }: Extract<Publication, { kind: 'sent' }>,
+  ): boolean {
+    const { store, log } = this.#options;
+    store.commit(() => {
+      store.visitRecords.sign(record, { ...event });
+      if (landed) store.outbox.done(type, version);
+    });
+    if (landed) log.info({ document: type, eventId: event.id }, 'record published');
+    return landed;
   }
 
   #retryLater(): void {

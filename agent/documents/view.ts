@@ -1,4 +1,5 @@
 /** The documents as the local API shows them. */
+import { ANCHOR_NAME } from '#protocol/documents/anchor.ts';
 import { CASSETTES_STATE_NAME } from '#protocol/documents/cassettes-state.ts';
 import { supersedes } from '#protocol/documents/document.ts';
 import { OBLIGATIONS_NAME } from '#protocol/documents/obligations.ts';
@@ -8,7 +9,7 @@ import type { Store } from '#state/store.ts';
 import { anyJson, type DocumentView } from '../api/schemas.ts';
 import { landedOf, relayReportsOf } from './outgoing.ts';
 
-const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME];
+const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME, ANCHOR_NAME];
 
 const asJson = (text: string): DocumentView['content'] => anyJson.parse(JSON.parse(text));
 

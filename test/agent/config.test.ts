@@ -36,6 +36,7 @@ describe('a configuration', () => {
     expect(parseConfig(LEAST)).toEqual({
       ...LEAST,
       model: 'bitSpire',
+      replugNeedsPerson: false,
       network: 'bitcoin',
       limits: {
         max_cash_in_sats: null,

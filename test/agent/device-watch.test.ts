@@ -20,6 +20,7 @@ function watched(rig: CashInRig, change: Partial<Parts> = {}) {
     { ...rig.parts, ...change },
     {
       takesNotes: () => session.takes,
+      mindsEscrow: () => session.takes,
       dispenses: () => session.dispenses,
       recover: async (device) => {
         recovered.push(device);

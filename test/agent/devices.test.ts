@@ -7,13 +7,14 @@ import { lcdmModels } from '#hal/lcdm/models.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
+import { systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
 const clock = new VirtualClock();
 const cable = new Cable({ clock, device: new Id003Device({ clock }) });
 const port = new MemoryPort({ path: 'memory', clock, cable });
-const common = { port, clock, log: silentLog, model: undefined };
+const common = { port, clock, random: systemRandom, log: silentLog, model: undefined };
 
 test('a validator is made by its protocol', () => {
   const acceptor = makeAcceptor({ ...common, protocol: 'id003', currency: 'USD' });

@@ -22,7 +22,12 @@ function watched(parked: boolean) {
   const device = new F56Device({ clock, options: { cassettes } });
   const port = new MemoryPort({ path: 'f56', clock, cable: new Cable({ clock, device }) });
   const dispenser = new F56Dispenser({ port, clock, log: silentLog, options: { model: 'f56' } });
-  const session = { takesNotes: () => false, dispenses: () => false, recover: async () => {} };
+  const session = {
+    takesNotes: () => false,
+    mindsEscrow: () => false,
+    dispenses: () => false,
+    recover: async () => {},
+  };
   const watch = new DeviceWatch({ ...rig.parts, dispenser }, session);
   const initialised = () => rig.journal().filter((kind) => kind === 'initialise.intended').length;
   return { rig, watch, initialised };

@@ -2,18 +2,29 @@
  * A scripted service: it shows the view it is told to and answers commands as the contract
  * says.
  */
+
+import type { AcceptOutcome, AnchorAcceptance } from '#agent/anchor.ts';
+import type { DisputeBundle, ObligationsQuery } from '#agent/api/owed-schemas.ts';
 import type {
+  BackupResult,
   CommandResult,
   CustomerCommand,
+  DeviceView,
+  DoctorReport,
   DocumentView,
   JournalEntryView,
   JournalQuery,
   MachineView,
   ObligationView,
+  OperatorResult,
   StatusView,
 } from '#agent/api/schemas.ts';
+import type { OperatorChange } from '#agent/operator.ts';
+import type { DeviceAcceptance } from '#agent/replug.ts';
+import type { Confirmation, ConfirmOutcome } from '#agent/restore.ts';
 import type { SpireService } from '#agent/service.ts';
 import type { Settlement, SettleOutcome } from '#agent/settle.ts';
+import { parsePublicKey } from '#protocol/pairing/public-key.ts';
 import { idleView } from './views.ts';
 
 const HASH = 'ab'.repeat(32);
@@ -23,6 +34,27 @@ export class FakeService implements SpireService {
   readonly journalQueries: JournalQuery[] = [];
   readonly settlements: Settlement[] = [];
   settled: SettleOutcome = 'settled';
+  readonly operators: OperatorChange[] = [];
+  readonly acceptances: unknown[] = [];
+  accepted: AcceptOutcome = 'accepted';
+  deviceAccepted: 'accepted' | 'nothingFound' | 'notThere' = 'accepted';
+  views: readonly DeviceView[] = [];
+  #operator = 'bb'.repeat(32);
+  readonly confirmations: Confirmation[] = [];
+  confirmed: ConfirmOutcome = 'confirmed';
+  backupFault: Error | undefined;
+  /** What the one obligation is in. */
+  obligationState = 'open';
+  readonly obligationQueries: (ObligationsQuery | undefined)[] = [];
+  /** What there is of the one transaction that it knows. */
+  bundle: DisputeBundle | undefined;
+  report: DoctorReport = {
+    level: 'ok',
+    agent: 'running',
+    version: '0.1.0',
+    atUnixMs: Date.UTC(2026, 10, 21, 12),
+    findings: [{ subject: 'signer', level: 'ok', text: 'The bunker signed in 80 ms.', next: null }],
+  };
   readonly results = new Map<string, CommandResult>();
   readonly listeners = new Set<(view: MachineView) => void>();
   entries: JournalEntryView[] = [1, 2, 3].map((seq) => entry(seq));
@@ -76,17 +108,57 @@ export class FakeService implements SpireService {
     return query.after === undefined ? found.slice(-query.limit) : found.slice(0, query.limit);
   }
 
+  async backup(): Promise<BackupResult> {
+    if (this.backupFault) throw this.backupFault;
+    return { path: '/var/lib/spire/backups/state-000001.sqlite', bytes: 4_096, entries: 3 };
+  }
+
+  confirm(confirmation: Confirmation): ConfirmOutcome {
+    this.confirmations.push(confirmation);
+    return this.confirmed;
+  }
+
   documents(): readonly DocumentView[] {
     return documents;
   }
 
-  obligations(): readonly ObligationView[] {
-    return obligations;
+  obligations(query?: ObligationsQuery): readonly ObligationView[] {
+    this.obligationQueries.push(query);
+    return obligations.map((one) => ({ ...one, state: this.obligationState }));
+  }
+
+  async dispute(name: string): Promise<DisputeBundle | undefined> {
+    return name === 'K7Q4-9XMB' ? this.bundle : undefined;
   }
 
   settle(settlement: Settlement): SettleOutcome {
     this.settlements.push(settlement);
     return this.settled;
+  }
+
+  async devices(): Promise<readonly DeviceView[]> {
+    return this.views;
+  }
+
+  acceptDevice(device: DeviceView['device'], acceptance: DeviceAcceptance) {
+    this.acceptances.push({ device, ...acceptance });
+    return this.deviceAccepted;
+  }
+
+  acceptAnchor(acceptance: AnchorAcceptance): AcceptOutcome {
+    this.acceptances.push(acceptance);
+    return this.accepted;
+  }
+
+  setOperator(change: OperatorChange): OperatorResult {
+    const outcome = this.#operator === change.operator ? 'unchanged' : 'set';
+    this.#operator = parsePublicKey(change.operator, 'operator');
+    this.operators.push(change);
+    return { outcome, operatorPubkey: this.#operator };
+  }
+
+  async doctor(): Promise<DoctorReport> {
+    return this.report;
   }
 }
 
@@ -164,7 +236,12 @@ const obligations: readonly ObligationView[] = [
     amountSats: 109_970,
     amountMinor: 10_000,
     currency: 'USD',
+    openedAtUnixMs: Date.UTC(2026, 10, 20),
     ageMs: 93_784_000,
     transactionId: '0123456789abcdef0123456789abcdef',
+    evidence: { evidence: 'no answer within 60 s' },
+    acts: [{ kind: 'payment', outcome: 'paid', evidence: { isLate: false } }],
+    partialDispense: null,
+    settled: null,
   },
 ];

@@ -96,7 +96,10 @@ describe('scopes', () => {
 
   test('every answer is what its schema says, for every screen', async () => {
     await using harness = await startHarness();
-    const json = answeringRoutes.filter(({ method, answer }) => method === 'GET' && answer.schema);
+    const json = answeringRoutes.filter(
+      ({ method, query, answer }) =>
+        method === 'GET' && answer.schema && query.safeParse({}).success,
+    );
     for (const [, view] of screens) {
       harness.service.show(view);
       for (const route of json) {

@@ -398,10 +398,22 @@ describe('the end', () => {
 
   test('with nothing deposited and a note in doubt keeps the code', async () => {
     const rig = await new CashInRig().ready();
-    const { transactionId } = await open(rig);
+    const session = await open(rig);
+    await escrow(rig, 100);
+    rig.fault('powerCutAtStack');
+    await rig.run(depositNote(rig.parts, { ...session, value: dollars(100) }));
+    const { transactionId } = session;
     await rig.run(conclude(rig.parts, { transactionId, end: 'needsOperator' }));
     expect(transactionOf(rig.parts, transactionId).endedAtUnixMs).toBeUndefined();
     expect(rig.store.secrets.get(transactionId, 'claimCode')).toBeDefined();
+  });
+
+  test('broken off with nothing put in and nothing in doubt is an end', async () => {
+    const rig = await new CashInRig().ready();
+    const { transactionId } = await open(rig);
+    await rig.run(conclude(rig.parts, { transactionId, end: 'needsOperator' }));
+    expect(transactionOf(rig.parts, transactionId)).toMatchObject({ outcome: 'needsOperator' });
+    expect(rig.store.transactions.listOpen()).toEqual([]);
   });
 
   test('claimed ends it', async () => {

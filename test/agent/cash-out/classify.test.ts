@@ -81,6 +81,17 @@ test('partial and none are proven only by a trusted error with path and exit cle
   expect(judged({ last: last('bb', SOME, TRUSTED) })).toMatchObject({ class: 'partial' });
 });
 
+test('bays that were not asked are in doubt where the device says so, or cannot be believed', () => {
+  const stray: DispenseError = { ...DOUBTFUL, otherBays: 'doubtful' };
+  const outcome = answered(SOME, stray);
+  const doubtful = { class: 'unknown', otherBays: 'doubtful' };
+  expect(judged({ outcome })).toMatchObject({ ...doubtful, units: SOME });
+  expect(judged({ last: last('bb', SOME, stray) })).toMatchObject(doubtful);
+  expect(judged({ outcome: answered(units([1, 2], [2, 1])) })).toMatchObject(doubtful);
+  expect(judged({ outcome: answered(SOME, DOUBTFUL) })).not.toHaveProperty('otherBays');
+  expect(judged({})).not.toHaveProperty('otherBays');
+});
+
 test('none: the device refused, or its number shows that the command never ran', () => {
   const refused = { kind: 'notExecuted', evidence: 'refused' } as const;
   expect(judged({ outcome: refused })).toMatchObject({ class: 'none', units: [] });

@@ -268,6 +268,14 @@ test('a bay that the answer does not name has moved nothing, and only the first 
   expect(parts.store.ledger.count('reject', minorUnits(2_000))).toBe(1);
 });
 
+test('a note of a bay that was not asked puts every bay in doubt', async () => {
+  const parts = await machineParts();
+  const plan = await paid(parts, 2_000);
+  fault(parts, 'wrongCassette', { value: 4 });
+  expect(await send(parts, plan)).toMatchObject({ kind: 'unknown' });
+  expect(accuracies(parts)).toEqual(Array(4).fill('inaccurate'));
+});
+
 test('a bay that nobody knows is nobody’s to doubt', async () => {
   const parts = await machineParts();
   parts.store.commit(() => doubtBay(parts, position(9)));

@@ -51,10 +51,14 @@ test('nothing at all is said in words', () => {
 });
 
 test('an obligation of unknown amount says so', () => {
-  const plain = { id: 'i', reference: 'K7Q4-9XMB', kind: 'claim', state: 'open', ageMs: 0 };
+  const plain = {
+    ...{ id: 'i', reference: 'K7Q4-9XMB', kind: 'claim', state: 'open' },
+    ...{ openedAtUnixMs: 0, ageMs: 0, transactionId: null, evidence: {}, acts: [] },
+    ...{ partialDispense: null, settled: null },
+  };
   const text = formatObligations([
-    { ...plain, amountSats: null, amountMinor: null, currency: 'USD', transactionId: null },
-    { ...plain, amountSats: null, amountMinor: 500, currency: 'JPY', transactionId: null },
+    { ...plain, amountSats: null, amountMinor: null, currency: 'USD' },
+    { ...plain, amountSats: null, amountMinor: 500, currency: 'JPY' },
   ]);
   expect(text).toContain('amount unknown');
   expect(text).toContain('500 JPY');

@@ -1,9 +1,10 @@
 /** `spire pair` as a real process against a real relay and a real bunker on loopback. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
+import { Secret } from '#protocol/base/secret.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import { npubOf } from '#protocol/pairing/public-key.ts';
 import { startWorld, type World } from '#protocol/simulator/world.ts';
@@ -75,6 +76,39 @@ describe.concurrent('spire pair', () => {
     const before = readFileSync(join(state, 'state.sqlite'));
     expect((await inProcess(pairWords(seed, state, '--allow-private-relays'))).code).toBe(0);
     expect(readFileSync(join(state, 'state.sqlite')).equals(before)).toBe(true);
+  });
+
+  test('a new pairing is written sealed, and a sealed one can be paired again', async () => {
+    const state = newFolder();
+    const keyFile = join(newFolder(), 'key');
+    writeFileSync(keyFile, `${'5e'.repeat(32)}\n`);
+    const more = ['--allow-private-relays', '--sealing-key-file', keyFile];
+    const first = await inProcess(pairWords(world.mintSeed(), state, ...more));
+    expect(first.code).toBe(0);
+    const path = join(state, 'pairing.json');
+    const sealedText = readFileSync(path, 'utf8');
+    expect(Object.keys(JSON.parse(sealedText) as object)).toEqual(['sealed']);
+    const sealingKey = new Secret(new Uint8Array(32).fill(0x5e));
+    const before = new PairingFile({ path, sealingKey, ...common }).load();
+    expect(before).toMatchObject({ state: 'bound', spirePubkey: world.spirePubkey });
+
+    // Without the key nothing is touched, and the seed is not spent.
+    const seed = world.mintSeed();
+    const refused = await inProcess(pairWords(seed, state, '--allow-private-relays'));
+    expect(refused.code).toBe(78);
+    expect(refused.err).toContain('--sealing-key-file');
+    expect(readFileSync(path, 'utf8')).toBe(sealedText);
+
+    const again = await inProcess(pairWords(seed, state, ...more));
+    expect(again.code).toBe(0);
+    const after = new PairingFile({ path, sealingKey, ...common }).load();
+    expect(after?.token.secretHash).not.toBe(before?.token.secretHash);
+    expect(readdirSync(state)).toEqual(['pairing.json']);
+    const key = Buffer.from(after?.clientKey.reveal() ?? []).toString('hex');
+    for (const text of [again.out, again.err, refused.err, readFileSync(path, 'utf8')]) {
+      expect(text).not.toContain(key);
+      expect(text).not.toContain('5e'.repeat(32));
+    }
   });
 
   test('78 for a seed, a key, a relay or a folder that cannot be used', async () => {

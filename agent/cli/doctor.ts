@@ -1,0 +1,48 @@
+/** `spire doctor`: the agent's own report, or what can be said of a machine whose agent is away. */
+import type { Command } from 'commander';
+import { type DoctorReport, doctorReport } from '../api/schemas.ts';
+import { CommandError, exitCode } from './exit.ts';
+import { formatReport } from './format.ts';
+import {
+  type Common,
+  type End,
+  jsonOption,
+  print,
+  read,
+  socketOption,
+  type Terminal,
+} from './terminal.ts';
+
+/** Longest silence, ms: a bunker and a wallet that do not answer take the agent a minute. */
+const SILENCE_MS = 90_000;
+
+interface DoctorOptions extends Common {
+  readonly config: string;
+}
+
+/** Adds the verb. */
+export function addDoctor(program: Command, terminal: Terminal, end: End): void {
+  program
+    .command('doctor')
+    .description('the real handshake with everything: what is wrong, why, and what to do next')
+    .option('--config <file>', 'looked at when the agent is not running', '/etc/spire/spire.json')
+    .addOption(jsonOption())
+    .addOption(socketOption())
+    .action(async (options: DoctorOptions) => {
+      const report = await examine(options);
+      print(terminal, options, report, () => formatReport(report));
+      if (report.agent === 'notRunning') end(exitCode.unavailable);
+      else if (report.level === 'fault') end(exitCode.fault);
+    });
+}
+
+async function examine(options: DoctorOptions): Promise<DoctorReport> {
+  try {
+    return await read(options, 'doctor', doctorReport, SILENCE_MS);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.exit !== exitCode.unavailable) throw error;
+    // Loaded only here: it opens what belongs to the agent, which is away.
+    const { examineWithoutAgent } = await import('../doctor/without-agent.ts');
+    return examineWithoutAgent({ configPath: options.config, why: error.message });
+  }
+}

@@ -1,0 +1,133 @@
+/** `spire probe`: which ports there are, and who is on one of them. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { z } from 'zod';
+import type { SerialPortEntry } from '#hal/serial-ports.ts';
+import { type DeviceView, deviceView } from '../api/schemas.ts';
+import type { Attempt } from '../probe/probe.ts';
+import { ask } from './client.ts';
+import { CommandError, exitCode } from './exit.ts';
+import { formatDevice, formatPorts, plain } from './format.ts';
+import {
+  type Common,
+  type End,
+  jsonOption,
+  print,
+  socketOption,
+  type Terminal,
+} from './terminal.ts';
+
+interface ProbeCommandOptions extends Common {
+  readonly port?: string;
+  readonly protocol?: string;
+  readonly currency: string;
+  readonly watch?: true;
+  readonly state: string;
+}
+
+/** A port, and which device of the running agent is on it. */
+export interface ListedPort extends SerialPortEntry {
+  readonly heldBy: DeviceView['device'] | null;
+}
+
+/** What was found on a port, by whom. `agent`: the running one holds it, and has told. */
+export interface ProbeResult {
+  readonly port: string;
+  readonly source: 'line' | 'agent';
+  readonly device: DeviceView | null;
+  readonly attempts: readonly Attempt[];
+}
+
+/** Adds the verb. */
+export function addProbe(program: Command, terminal: Terminal, end: End): void {
+  program
+    .command('probe')
+    .description('which serial ports there are, and who is on one of them; moves nothing')
+    .option('--port <tty>', 'ask what is on this port, by questions alone')
+    .option('--protocol <name>', 'try this one only')
+    .option('--currency <code>', 'whose notes are shown', currencyOf, 'USD')
+    .option('--watch', 'open the slot and tell what happens, until Ctrl-C; notes are given back')
+    .option('--state <folder>', 'where the machine keeps its state', '/var/lib/spire')
+    .addOption(jsonOption())
+    .addOption(socketOption())
+    .action(async (options: ProbeCommandOptions) => {
+      const held = await heldByAgent(options);
+      if (options.port === undefined) {
+        if (options.watch) throw new CommandError(exitCode.usage, 'Say which --port to watch.');
+        await list(terminal, options, held ?? []);
+        return;
+      }
+      const found = await probe(terminal, options, options.port, held);
+      if (!found) end(exitCode.fault);
+    });
+}
+
+function currencyOf(text: string): string {
+  if (/^[A-Z]{3}$/.test(text)) return text;
+  throw new InvalidArgumentError('It has to be an ISO 4217 code such as USD.');
+}
+
+/** What the running agent holds; undefined when none answers. */
+async function heldByAgent({ socket }: Common): Promise<readonly DeviceView[] | undefined> {
+  try {
+    const path = '/v1/devices';
+    return await ask({ socketPath: socket, path, schema: z.array(deviceView) });
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    // Whoever may not ask the agent still cannot take its ports: they are locked.
+    if (error.exit === exitCode.unavailable || error.exit === exitCode.notPermitted)
+      return undefined;
+    throw error;
+  }
+}
+
+async function list(
+  terminal: Terminal,
+  options: Common,
+  held: readonly DeviceView[],
+): Promise<void> {
+  const { listSerialPorts, realPort } = await import('#hal/serial-ports.ts');
+  const ports = listSerialPorts().map((entry): ListedPort => {
+    const holder = held.find(({ port }) => realPort(port) === realPort(entry.path));
+    return { ...entry, heldBy: holder?.device ?? null };
+  });
+  print(terminal, options, ports, () => formatPorts(ports));
+}
+
+/** True when a device was found. */
+async function probe(
+  terminal: Terminal,
+  options: ProbeCommandOptions,
+  port: string,
+  held: readonly DeviceView[] | undefined,
+): Promise<boolean> {
+  const { realPort } = await import('#hal/serial-ports.ts');
+  const holder = held?.find((one) => realPort(one.port) === realPort(port));
+  if (holder) {
+    if (options.watch) {
+      throw new CommandError(
+        exitCode.tryAgain,
+        `The agent holds ${port}. Stop it first: systemctl stop spire-agent`,
+      );
+    }
+    show(terminal, options, { port, source: 'agent', device: holder, attempts: [] });
+    return true;
+  }
+  // Loaded only here: no other verb needs the drivers.
+  const { onQuietLine } = await import('./quiet-line.ts');
+  const tell = (text: string) => terminal.err.write(`${plain(text)}\n`);
+  return onQuietLine({ ...options, port, isAgentAway: held === undefined }, async (line) => {
+    const { device, attempts } = await line.probe(tell);
+    show(terminal, options, { port, source: 'line', device, attempts });
+    if (!device || !options.watch) return device !== null;
+    const stop = new AbortController();
+    terminal.onStop(() => stop.abort());
+    await line.watch(attempts, stop.signal, (event) =>
+      terminal.out.write(`${plain(JSON.stringify(event))}\n`),
+    );
+    return true;
+  });
+}
+
+function show(terminal: Terminal, options: Common, result: ProbeResult): void {
+  print(terminal, options, result, () => formatDevice(result));
+}

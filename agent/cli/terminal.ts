@@ -1,0 +1,82 @@
+/** What the verbs have in common: where they write, their usual options, and one question. */
+import type { Writable } from 'node:stream';
+import { Option } from 'commander';
+import type { z } from 'zod';
+import { ask, DEFAULT_SOCKET } from './client.ts';
+import { type ExitCode, exitCode } from './exit.ts';
+
+/** Where a command writes, and how the person stops it. */
+export interface Terminal {
+  readonly out: Writable;
+  readonly err: Writable;
+  /** Calls back at Ctrl-C, which from then on no longer ends the process by itself. */
+  onStop(task: () => void): void;
+  /** Asks the person; undefined where there is nobody to ask. */
+  readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
+  /** systemd's credentials folder, if there is one. */
+  readonly credentialsFolder?: string | undefined;
+}
+
+/** Says how the command ends, when it is not by an error. */
+export type End = (code: ExitCode) => void;
+
+/** What every verb that asks the agent takes. */
+export interface Common {
+  readonly socket: string;
+  readonly json?: true;
+}
+
+/** The terminal of this process. */
+export function processTerminal(credentialsFolder?: string): Terminal {
+  // A reader that has seen enough (`spire journal | head`) is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCode.done);
+    throw error;
+  });
+  return {
+    out: process.stdout,
+    err: process.stderr,
+    onStop: (task) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, task);
+    },
+    confirm: process.stdin.isTTY ? askPerson : undefined,
+    credentialsFolder,
+  };
+}
+
+async function askPerson(question: string): Promise<boolean> {
+  // Loaded only here: no other verb asks a person.
+  const { confirm } = await import('@clack/prompts');
+  // What a program reads is on standard output.
+  const output = process.stderr;
+  return (await confirm({ message: question, initialValue: false, output })) === true;
+}
+
+/** Where the agent is asked. */
+export const socketOption = (): Option =>
+  new Option('--socket <path>', "the agent's socket").default(DEFAULT_SOCKET);
+/** Where the state's files are, for what works on them itself. */
+export const stateOption = (): Option =>
+  new Option('--state <folder>', 'where the machine keeps its state').default('/var/lib/spire');
+/** For programs instead of people. */
+export const jsonOption = (): Option => new Option('--json', 'for programs');
+
+/** Asks the agent one thing. @throws CommandError */
+export function read<Value>(
+  options: Common,
+  name: string,
+  schema: z.ZodType<Value>,
+  silenceMs?: number,
+): Promise<Value> {
+  return ask({ socketPath: options.socket, path: `/v1/${name}`, schema, silenceMs });
+}
+
+/** Writes a value as JSON, or in words. */
+export function print(
+  terminal: Terminal,
+  options: { readonly json?: true },
+  value: unknown,
+  words: () => string,
+): void {
+  terminal.out.write(`${options.json ? JSON.stringify(value, null, 2) : words()}\n`);
+}

@@ -1,0 +1,117 @@
+/** The handshake with the world: relays, bunker, wallet, and whose time it is. */
+import { timedOut, withDeadline } from '#protocol/base/clock.ts';
+import { ALARM_MS, type ClockVerdict } from '#protocol/corrected-clock.ts';
+import type { RoundTrip } from '#protocol/relay/round-trip.ts';
+import type { SignerHealth } from '#protocol/signer/signer.ts';
+import { advice } from './advice.ts';
+import { type Finding, fault, warning, well } from './findings.ts';
+import type { DoctorSources } from './sources.ts';
+
+/** Longest wait for a relay's answer, ms. */
+const RELAY_LIMIT_MS = 10_000;
+/** Longest wait for the bunker, ms: two attempts of 15 s (design 9) and what waits before them. */
+const SIGNER_LIMIT_MS = 40_000;
+/** Longest wait for the wallet, ms: a call is tried again within its own bound. */
+const WALLET_LIMIT_MS = 60_000;
+/** A balance may be so old while a customer is served, ms: their calls go first. */
+const BUSY_AGE_MS = 60_000;
+
+/** Every relay, by what it is there for. One that answers is enough, and all should. */
+export async function examineRelays({ nostr }: DoctorSources): Promise<readonly Finding[]> {
+  const trips = await nostr.roundTrips(RELAY_LIMIT_MS);
+  return [
+    ...relaysFor('the bunker', trips.bunker),
+    ...relaysFor('wallet and documents', trips.others),
+  ];
+}
+
+function relaysFor(purpose: string, trips: readonly RoundTrip[]): readonly Finding[] {
+  const someAnswer = trips.some(({ answeredMs }) => answeredMs !== undefined);
+  return trips.map(({ url, state, reason, answeredMs }) => {
+    if (answeredMs !== undefined) {
+      return well('relay', `${url} (${purpose}) answered in ${Math.round(answeredMs)} ms.`);
+    }
+    const why = state === 'open' ? 'it is connected and does not answer' : (reason ?? state);
+    const text = `${url} (${purpose}) cannot be used: ${why}.`;
+    return someAnswer
+      ? warning('relay', text, 'Nothing at once: another relay answers. Have it looked after.')
+      : fault('relay', text, "See to this machine's network, then to the relay.");
+  });
+}
+
+/** One signature that is never published: it proves the bunker, its grant and the way there. */
+export async function examineSigner({ parts }: DoctorSources): Promise<readonly Finding[]> {
+  const { clock, signer, signatures } = parts;
+  const startedMs = clock.monotonic();
+  const health = await withDeadline(clock, SIGNER_LIMIT_MS, signer.probe());
+  if (health === timedOut) return [faultOfSigner({ kind: 'unknown' })];
+  if (health.kind !== 'ok') return [faultOfSigner(health)];
+  const tookMs = Math.round(clock.monotonic() - startedMs);
+  const signed = well('signer', `The bunker signed in ${tookMs} ms.`);
+  if (signatures.has(1)) return [signed];
+  const text = 'The bunker signs, and its quota is used up as far as is known.';
+  return [signed, warning('signer', text, advice.signatures.next)];
+}
+
+/** A bunker that does not sign, in the words that its operator knows. */
+function faultOfSigner(health: SignerHealth): Finding {
+  if (health.kind === 'authUrl') {
+    const text = 'Pairing Required: the bunker wants a person to allow it.';
+    return fault('signer', text, `Have the operator open ${health.url}`);
+  }
+  const why = 'reason' in health ? health.reason : 'Signer Unreachable: no answer';
+  const { next } = health.kind === 'refused' ? advice.pairingRequired : advice.signerUnreachable;
+  return fault('signer', why, next);
+}
+
+/** `get_wallet`, through relays, bunker and server; whose wallet it is, and what is in it. */
+export async function examineWallet(sources: DoctorSources): Promise<readonly Finding[]> {
+  const { parts } = sources;
+  const { clock, walletWatch, walletId, config, board } = parts;
+  const maxAgeMs = sources.isIdle() ? 0 : BUSY_AGE_MS;
+  const balance = await withDeadline(clock, WALLET_LIMIT_MS, walletWatch.balance(maxAgeMs));
+  if (balance === timedOut || balance === undefined) {
+    const known = (['cashIn', 'cashOut'] as const)
+      .flatMap((direction) => board.list(direction))
+      .find(({ code }) => code.startsWith('wallet'));
+    const text = known?.text ?? 'The wallet could not be asked: the call was not signed.';
+    return [fault('wallet', text, advice.walletUnreachable.next)];
+  }
+  const named = walletWatch.named() ? `is ${walletId}` : 'does not say which one it is';
+  const { walletFloatSats } = config.limits;
+  const held = well('wallet', `The wallet ${named} and holds ${balance} sats.`);
+  if (walletFloatSats === undefined || balance <= walletFloatSats) return [held];
+  const text = `The wallet holds ${balance} sats, more than its float of ${walletFloatSats}.`;
+  return [held, warning('wallet', text, 'Have the operator take out what is above the float.')];
+}
+
+/** How this computer's clock stands against the wallet's and the relays' time. */
+export function examineClock({ nostr }: DoctorSources): readonly Finding[] {
+  return [clockFinding(nostr.clockVerdict())];
+}
+
+function clockFinding(verdict: ClockVerdict): Finding {
+  const { next } = advice.clock;
+  switch (verdict.kind) {
+    case 'unknown':
+      return warning(
+        'clock',
+        'Nobody has told the time yet, so that the clock is compared with nothing.',
+        'Ask again when the wallet or two relays have answered.',
+      );
+    case 'doubted':
+      return fault('clock', `A relay refuses us for our time: "${verdict.words}".`, next);
+    case 'right':
+      return well('clock', `The clock is ${Math.round(verdict.offsetMs)} ms off.`);
+    case 'off':
+      return warning('clock', `The clock is ${secondsOff(verdict.offsetMs)}.`, next);
+    case 'wrong':
+      return fault('clock', `The clock is ${secondsOff(verdict.offsetMs)}.`, next);
+  }
+}
+
+function secondsOff(offsetMs: number): string {
+  const seconds = Math.round(Math.abs(offsetMs) / 1_000);
+  const bound = ALARM_MS / 1_000;
+  return `${seconds} s ${offsetMs > 0 ? 'slow' : 'fast'}, and should be within ${bound} s`;
+}
