@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // They want a browser beside Node: `npm run test:browser`.
-    exclude: ['test/browser/**', 'test/machine/**', 'node_modules/**'],
+    exclude: ['test/browser/**', 'test/machine/**', 'test/protocol/chaos/**', 'node_modules/**'],
     testTimeout: 30_000,
     // Much of the time goes into waiting for sockets, ttys and other processes.
     maxWorkers: '100%',

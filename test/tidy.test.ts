@@ -101,7 +101,7 @@ test('files are at most 500 lines of at most 100 columns', () => {
 function longFunctions(file: string): string[] {
   const lines = text(file).split('\n');
   const opening =
-    /^( *)(?:export )?(?:async )?(?:function\b|(?:static |override )?(?:async )?#?[a-zA-Z]\w*\(.*\{$|(?:get|set) \w+\(|constructor\()/;
+    /^( *)(?:export )?(?:async )?(?:function\b|(?:static |override )?(?:async )?#?[a-zA-Z]\w*\(.*[^(]\{$|(?:get|set) \w+\(|constructor\()/;
   return lines.flatMap((line, at) => {
     const match = opening.exec(line);
     if (!match || /^\s*(?:if|for|while|switch|catch|describe|test|it)\b/.test(line)) return [];
@@ -128,7 +128,7 @@ test('time and randomness come from the clock alone', () => {
 test('the environment is read in entry points only', () => {
   const offences = sources
     .filter((file) => !file.startsWith('test/') && /\bprocess\.env\b/.test(text(file)))
-    .filter((file) => !/^agent\/(start|serve|demo)\.ts$/.test(file));
+    .filter((file) => !/^agent\/(start|serve|demo|cli\/spire)\.ts$/.test(file));
   expect(offences).toEqual([]);
 });
 

@@ -51,7 +51,7 @@ beforeAll(async () => {
   hardware = await openHardware(context, folder, devices, false);
   await pairOnce(context, world, join(folder, 'state'));
   const config = demoConfig(folder, devices, hardware.ports, 0);
-  const common = { clock: systemClock, log: silentLog };
+  const common = { clock: systemClock, random: systemRandom, log: silentLog };
   agent = startAgent({
     ...context,
     config,
