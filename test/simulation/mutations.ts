@@ -127,8 +127,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: CLASSIFY,
-        from: 'baseline.sequenceNumber !== undefined && sequenceNumber === baseline',
-        to: 'last === undefined && sequenceNumber === baseline',
+        from: 'if (baseline.sequenceNumber !== undefined && sequenceNumber',
+        to: 'if (last === undefined && sequenceNumber',
       },
       {
         file: CLASSIFY,
