@@ -80,7 +80,11 @@ export function examineDisk({ parts }: DoctorSources): readonly Finding[] {
 /** The room that is left where the state is. */
 export function freeSpace(folder: string): Finding {
   const { bavail, bsize } = statfsSync(folder);
-  const bytes = bavail * bsize;
+  return spaceFinding(folder, bavail * bsize);
+}
+
+/** What so many free bytes mean. */
+export function spaceFinding(folder: string, bytes: number): Finding {
   const text = `${Math.floor(bytes / 1_024 ** 2)} MiB are free in ${folder}.`;
   const next = 'Make room: the machine stops to take money when the disk is full.';
   if (bytes < FREE_BYTES_MIN) return fault('disk', text, next);

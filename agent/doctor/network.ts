@@ -17,7 +17,9 @@ const WALLET_LIMIT_MS = 60_000;
 const BUSY_AGE_MS = 60_000;
 
 /** Every relay, by what it is there for. One that answers is enough, and all should. */
-export async function examineRelays({ nostr }: DoctorSources): Promise<readonly Finding[]> {
+export async function examineRelays({
+  nostr,
+}: Pick<DoctorSources, 'nostr'>): Promise<readonly Finding[]> {
   const trips = await nostr.roundTrips(RELAY_LIMIT_MS);
   return [
     ...relaysFor('the bunker', trips.bunker),
@@ -86,7 +88,7 @@ export async function examineWallet(sources: DoctorSources): Promise<readonly Fi
 }
 
 /** How this computer's clock stands against the wallet's and the relays' time. */
-export function examineClock({ nostr }: DoctorSources): readonly Finding[] {
+export function examineClock({ nostr }: Pick<DoctorSources, 'nostr'>): readonly Finding[] {
   return [clockFinding(nostr.clockVerdict())];
 }
 

@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   duration,
+  formatDevice,
   formatDocuments,
   formatEntry,
   formatObligations,
+  formatPorts,
   formatStatus,
   wrap,
 } from '#agent/cli/format.ts';
@@ -62,6 +64,94 @@ test('an obligation of unknown amount says so', () => {
   ]);
   expect(text).toContain('amount unknown');
   expect(text).toContain('500 JPY');
+});
+
+test('a settled shortfall is shown with what proves it, and what the form of the operator takes', () => {
+  const text = formatObligations([
+    {
+      ...{ id: 'i', reference: 'K7Q4-9XMB', kind: 'remainder', state: 'settled' },
+      ...{ amountSats: 1_200, amountMinor: 2_000, currency: 'USD', transactionId: 't-1' },
+      ...{ openedAtUnixMs: 0, ageMs: 60_000, evidence: { batch: 1 } },
+      acts: [{ kind: 'dispense', outcome: 'partial', evidence: { presented: 1 } }],
+      partialDispense: { dispensed_sats: 500, dispensed_fraction: 0.5 },
+      settled: { atUnixMs: 0, by: 'Ana', reason: 'paid in cash' },
+    },
+  ]);
+  for (const words of [
+    'K7Q4-9XMB  remainder, settled, 1 min old',
+    '1200 sats, 20.00 USD',
+    'transaction=t-1',
+    'batch=1',
+    'dispense: partial presented=1',
+    'dispensed_sats=500',
+    'dispensed_fraction=0.5',
+    'by Ana: paid in cash',
+  ]) {
+    expect(text).toContain(words);
+  }
+});
+
+test('ports are listed with their other names, their adapter and who holds them', () => {
+  expect(formatPorts([])).toBe('There is no serial port on this computer.');
+  const usb = { vendorId: '0403', productId: '6001', manufacturer: 'FTDI' };
+  const text = formatPorts([
+    { path: '/dev/ttyS0', links: [], usb: undefined, heldBy: null },
+    {
+      path: '/dev/ttyUSB0',
+      links: ['/dev/serial/by-id/one'],
+      usb: { ...usb, product: undefined, serialNumber: 'A9' },
+      heldBy: 'validator',
+    },
+    {
+      path: '/dev/ttyUSB1',
+      links: [],
+      usb: { ...usb, product: 'UART', serialNumber: undefined },
+      heldBy: null,
+    },
+  ]);
+  expect(text.split('\n').map((line) => line.trim().replace(/ +/g, ' '))).toEqual([
+    '/dev/ttyS0',
+    '/dev/ttyUSB0',
+    'also /dev/serial/by-id/one',
+    'adapter FTDI (USB 0403:6001, serial number A9)',
+    'held by the agent, for its validator',
+    '/dev/ttyUSB1',
+    'adapter FTDI UART (USB 0403:6001)',
+  ]);
+});
+
+test('a device says who it is; one that never did says that, and silence what was tried', () => {
+  const device = {
+    ...({ device: 'dispenser', protocol: 'lcdm', port: '/dev/ttyS0' } as const),
+    condition: { code: 'offline', text: '' },
+    ...{ identity: null, status: { path: 'unknown' }, capabilities: {}, counters: null },
+  };
+  const never = formatDevice({ port: '/dev/ttyS0', source: 'agent', device, attempts: [] });
+  expect(never).toContain('held by the agent');
+  expect(never).toContain('dispenser, never identified');
+  expect(never).toContain('offline');
+  expect(never).not.toContain('It can');
+  const identity = { protocol: 'lcdm', model: 'LCDM-4000', firmware: '1.2', serialNumber: '77' };
+  const known = formatDevice({
+    ...{ port: '/dev/ttyS0', source: 'line', attempts: [] },
+    device: {
+      ...{ ...device, identity, condition: { code: 'fault', text: 'jam' } },
+      ...{ capabilities: { purge: true }, counters: { dispensed: 9 } },
+    },
+  });
+  for (const words of ['LCDM-4000', '1.2', '77', 'jam', 'purge: true', 'dispensed: 9']) {
+    expect(known).toContain(words);
+  }
+  const tried = formatDevice({
+    ...{ port: '/dev/ttyS0', source: 'line', device: null },
+    attempts: [
+      { protocol: 'ssp', model: null, outcome: 'silent', text: 'no answer' },
+      { protocol: 'lcdm', model: 'LCDM-4000', outcome: 'other', text: 'it speaks otherwise' },
+    ],
+  });
+  expect(tried).toContain('Nothing that is known here answers on /dev/ttyS0.');
+  expect(tried).toMatch(/ssp +silent/);
+  expect(tried).toMatch(/LCDM-4000 +it speaks otherwise/);
 });
 
 test('a machine that knows nothing yet says so', () => {

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DoctorReport } from '#agent/api/schemas.ts';
+import { spaceFinding } from '#agent/doctor/machine.ts';
 import { backupAtOnce, listBackups } from '#state/backup.ts';
 import { cheapCrypto } from '#test/support/cheap-crypto.ts';
 import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
@@ -113,6 +114,59 @@ describe('what it finds', () => {
     const [signer] = found(await examine(), 'signer');
     expect(signer?.text).toMatch(/^Pairing Required/);
     expect(signer?.next).toContain('spire pair');
+  });
+
+  test('a bunker that wants a person to allow it, with the address to open', async () => {
+    await started();
+    machine.bunker.policy.switches.authUrl = 'https://bunker.example/allow';
+    const report = await examine();
+    expect(found(report, 'signer')).toMatchObject([
+      { level: 'fault', text: expect.stringMatching(/^Pairing Required/) },
+    ]);
+    expect(found(report, 'signer')[0]?.text).toContain('https://bunker.example/allow');
+    await machine.until(({ cashIn }) => !cashIn.open, 'closed');
+    const reasons = machine.view.cashIn.reasons.map(({ text }) => text);
+    expect(reasons).toContainEqual(expect.stringContaining('https://bunker.example/allow'));
+  });
+
+  test('a bunker whose quota is used up', async () => {
+    await started({ config: { signer: { caps: [{ count: 200, minutes: 1_440 }] } } });
+    const said = async () => found(await examine(), 'signer').map(({ text }) => text);
+    let texts = await said();
+    for (let asked = 0; asked < 200 && texts.length < 2; asked += 1) texts = await said();
+    expect(texts).toContainEqual(expect.stringMatching(/quota|signatures/));
+  });
+
+  test('a document that was refused, beside the one in force', async () => {
+    await started();
+    await machine.clock.resolve(
+      machine.keeper.publishOldCassettes({ 20: { position: 1, count: 3 } }),
+    );
+    await machine.clock.advance(5_000);
+    const texts = found(await examine(), 'documents').map(({ level, text }) => `${level} ${text}`);
+    expect(texts).toContainEqual(
+      expect.stringMatching(/^warning A newer bitspire-cassettes was refused/),
+    );
+    expect(texts).toContainEqual(expect.stringMatching(/^ok bitspire-cassettes in force/));
+  });
+
+  test('a document of ours that no relay takes', async () => {
+    await started();
+    for (const line of machine.lines) line.partition();
+    machine.dispenser.control({ do: 'cassette', position: 1, present: false });
+    await machine.clock.advance(30 * 60_000);
+    const texts = found(await examine(), 'documents').map(({ text }) => text);
+    expect(texts).toContainEqual(
+      expect.stringMatching(/^[\w-]+ has waited for \d+ minutes to be published/),
+    );
+  });
+
+  test.each([
+    [99 * 1_024 ** 2, 'fault'],
+    [900 * 1_024 ** 2, 'warning'],
+    [2 * 1_024 ** 3, 'ok'],
+  ])('%i free bytes', (bytes, level) => {
+    expect(spaceFinding('/state', bytes)).toMatchObject({ subject: 'disk', level });
   });
 
   test('a relay that is away', async () => {

@@ -31,7 +31,7 @@ function line(protocol: string, model?: string) {
   };
   const kinds = () => events.map(({ kind }) => kind);
   const until = (kind: string) => clock.until(() => kinds().includes(kind), 60_000);
-  return { clock, device, parts, events, stop, options, kinds, until };
+  return { clock, cable, device, parts, events, stop, options, kinds, until };
 }
 
 test.each(['id003', 'ssp', 'ccnet', 'ebds'])(
@@ -108,4 +108,60 @@ test('a dispenser is asked again and again, and every change is told once', asyn
   stop.abort();
   await clock.resolve(ended);
   expect(device.truth()).toEqual(before);
+});
+
+test('a device that is unplugged meanwhile is told of, and nothing is said to be done', async () => {
+  const { clock, cable, parts, events, stop, options, until } = line('id003');
+  const ended = watchAcceptor(makeAcceptor({ ...parts, currency: 'USD' }), options);
+  ended.catch(() => undefined);
+  await until('slot.opened');
+  cable.unplug();
+  await until('device.failed');
+  expect(events.find(({ kind }) => kind === 'device.failed')).toMatchObject({
+    reason: expect.stringMatching(/\w/),
+  });
+  stop.abort();
+  await clock.resolve(ended.catch(() => undefined));
+  expect(events.map(({ kind }) => kind)).not.toContain('return.settled');
+});
+
+test('a note that cannot be given back is said to be there still', async () => {
+  const { clock, cable, device, parts, stop, options, kinds, until } = line('id003');
+  const ended = watchAcceptor(makeAcceptor({ ...parts, currency: 'USD' }), options);
+  ended.catch(() => undefined);
+  await until('slot.opened');
+  await clock.until(() => {
+    try {
+      device.control({ do: 'insert', denomination: 20 });
+      return true;
+    } catch {
+      return false;
+    }
+  }, 10_000);
+  await clock.until(() => {
+    const isThere = kinds().includes('note.escrowed');
+    if (isThere) cable.unplug();
+    return isThere;
+  }, 10_000);
+  stop.abort();
+  await clock.resolve(ended.catch(() => undefined));
+  expect(kinds().at(-1)).not.toBe('slot.closed');
+  expect(device.truth().cashbox).toEqual({});
+});
+
+test('a jammed device is not opened, and its own words say why', async () => {
+  const { clock, device, parts, options, stop, kinds, until } = line('id003');
+  device.control({ do: 'fault', name: 'jamAcceptor', times: 1 });
+  const first = watchAcceptor(makeAcceptor({ ...parts, currency: 'USD' }), options);
+  first.catch(() => undefined);
+  await until('slot.opened');
+  device.control({ do: 'insert', denomination: 20 });
+  await clock.until(() => device.truth().path['20'] === 1, 10_000);
+  await clock.advance(2_000);
+  stop.abort();
+  await clock.resolve(first.catch(() => undefined));
+  const again = makeAcceptor({ ...parts, currency: 'USD' });
+  const second = watchAcceptor(again, { ...options, signal: new AbortController().signal });
+  await expect(clock.resolve(second)).rejects.toThrow(/not enabled: .*jam/i);
+  expect(kinds().filter((kind) => kind === 'slot.opened')).toHaveLength(1);
 });
