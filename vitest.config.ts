@@ -6,6 +6,8 @@ export default defineConfig({
     // They want a browser beside Node: `npm run test:browser`.
     exclude: ['test/browser/**', 'test/machine/**', 'test/protocol/chaos/**', 'node_modules/**'],
     testTimeout: 30_000,
+    // What is waited for is another process's doing; one second is too little on a busy box.
+    expect: { poll: { timeout: 20_000 } },
     // Much of the time goes into waiting for sockets, ttys and other processes.
     maxWorkers: '100%',
     coverage: {

@@ -130,7 +130,7 @@ export class Watchdog {
         resolve();
       };
       child.once('error', (err) => end({ err }));
-      child.once('exit', (code, signal) => end(code === 0 ? undefined : { code, signal }));
+      child.once('exit', (status, signal) => end(status === 0 ? undefined : { status, signal }));
     });
   }
 }

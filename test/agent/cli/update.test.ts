@@ -30,6 +30,8 @@ import { inProcess } from './process.ts';
 
 const SPIRE = new URL('../../../agent/cli/spire.ts', import.meta.url).pathname;
 const [OLD, NEW] = ['1.0.0', '2.0.0'];
+/** A process that loads the whole command starts in a second; a busy box shares its cores. */
+const PROCESSES_LIMIT_MS = 120_000;
 
 /** The agent of the release that runs: the newest report is what it finds. */
 class Agent extends FakeService {
@@ -318,7 +320,7 @@ test('faults that speak against a release: those of the handshake, and those tha
   expect(faultsAgainst(report, null)).toHaveLength(2);
 });
 
-describe('spire update', () => {
+describe('spire update', { timeout: PROCESSES_LIMIT_MS }, () => {
   /** The command on a rig whose unit is carried out by a real process. */
   async function command(): Promise<{ readonly rig: Rig; readonly words: readonly string[] }> {
     const rig = await newRig();
