@@ -32,6 +32,9 @@ const LINK_SHOWN_MS = 86_400_000;
 /** Results kept, so that a repeat gets the first one; the oldest are forgotten. */
 const RESULTS_MAX = 256;
 
+/** What lets nobody in, also for a claim that needs no open direction. */
+const SERVES_NOBODY: ReadonlySet<string> = new Set(['updating', 'exchangeActive']);
+
 type Refusal = Extract<CommandResult, { ok: false }>['code'];
 type SpireActor = ActorRefFrom<typeof spireMachine>;
 
@@ -121,8 +124,8 @@ export class Desk {
   #open(command: CustomerCommand, opening: Opening, direction: Direction): CommandResult {
     if (command.step !== 0) return this.#refuse('sequenceError', 'a session opens at step 0');
     // Also the claims that no closed direction keeps from being shown.
-    const updating = this.#parts.board.list(direction).find(({ code }) => code === 'updating');
-    if (updating) return this.#refuse('closed', updating.text);
+    const nobody = this.#parts.board.list(direction).find(({ code }) => SERVES_NOBODY.has(code));
+    if (nobody) return this.#refuse('closed', nobody.text);
     const snapshot = this.#spire.getSnapshot();
     if (snapshot.context.opening) return this.#refuse('busy', 'another session is on');
     const event: SpireEvent = { type: 'session.opened', opening };

@@ -17,6 +17,7 @@ import { DeviceError, messageOf } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import { forgetLastCredit, giveBack, takeUnexpectedCredit } from './cash-in/note.ts';
 import { bookOut, doubtBay } from './cash-out/dispense-batch.ts';
+import { doubtRemovedBay, takeAwayCashBox } from './exchange/unattended.ts';
 import type { Parts } from './parts.ts';
 import { type Device, type DeviceAcceptance, ReplugGuard } from './replug.ts';
 
@@ -35,6 +36,8 @@ export interface SessionState {
   mindsEscrow(): boolean;
   /** True while a session may be using the dispenser. */
   dispenses(): boolean;
+  /** True while a technician is at the machine: what is taken out then is asked about there. */
+  isAttended(): boolean;
   /** Settles what was open on a device when the program last ended; called once it answers. */
   recover(device: 'acceptor' | 'dispenser'): Promise<void>;
 }
@@ -319,6 +322,20 @@ export class DeviceWatch {
       missing: 'The cash box is out.',
     };
     board.set('cashIn', 'cashBox', boxWhy[cashBox]);
+    if (cashBox === 'missing') this.#inBackground(this.#noteRemovedBox());
+  }
+
+  /** Outside an exchange the books follow what was carried away. */
+  async #noteRemovedBox(): Promise<void> {
+    if (!this.#session.isAttended()) takeAwayCashBox(this.#parts);
+  }
+
+  #noteRemovedBays({ units }: CashDispenserStatus): void {
+    if (this.#session.isAttended()) return;
+    for (const { position, status } of units) {
+      const unit = status === 'missing' ? this.#parts.store.cashUnits.get(position) : undefined;
+      if (unit) doubtRemovedBay(this.#parts, unit);
+    }
   }
 
   /**
@@ -348,6 +365,7 @@ export class DeviceWatch {
       status = await dispenser.status();
     }
     this.#dispenser = status;
+    this.#noteRemovedBays(status);
     const why: Readonly<Record<typeof status.device, string | undefined>> = {
       ready: undefined,
       offline: 'The dispenser does not answer.',

@@ -27,6 +27,10 @@ import { DiskWatch } from './disk-watch.ts';
 import { dispute } from './dispute.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { OperatorDocuments } from './documents/operator-documents.ts';
+import { ExchangeDesk } from './exchange/exchange-desk.ts';
+import { queueUnsigned } from './exchange/record.ts';
+import { TechnicianDesk } from './exchange/technicians.ts';
+import { Visits } from './exchange/visit.ts';
 import { type FetchJson, makeFetchJson } from './fetch-json.ts';
 import { HealthWatch } from './health-watch.ts';
 import { cashInMachine } from './machines/cash-in.ts';
@@ -154,6 +158,7 @@ class RunningAgent implements Agent {
   readonly #withdraws: Withdraws;
   readonly #payments: Payments;
   readonly #recovery: Recovery;
+  readonly #exchange: ExchangeDesk;
   readonly #devices: DeviceWatch;
   readonly #disk: DiskWatch;
   readonly #health: HealthWatch;
@@ -191,7 +196,7 @@ class RunningAgent implements Agent {
       ...common,
       nostr,
       pairing,
-      mayApply: () => this.#isIdle(),
+      mayApply: () => this.#isIdle() && !this.#exchange.isOpen() && !this.#exchange.isTesting(),
       positions: dispenser.capabilities.positions,
       changed: () => this.#change(),
     });
@@ -204,9 +209,7 @@ class RunningAgent implements Agent {
       rpc,
       rates: openRates({
         ...common,
-        rate: config.rate,
-        currency: config.currency,
-        fetchJson: ask,
+        ...{ rate: config.rate, currency: config.currency, fetchJson: ask },
       }),
       walletWatch: openWalletWatch(common),
       claimKey: sealing.key,
@@ -223,6 +226,7 @@ class RunningAgent implements Agent {
     this.#withdraws = new Withdraws(this.#parts, ask);
     this.#payments = new Payments(this.#parts);
     this.#recovery = new Recovery(this.#parts, this.#withdraws);
+    this.#exchange = this.#createExchange();
     this.#devices = this.#createDeviceWatch();
     this.#health = new HealthWatch(this.#parts, {
       onSigner: (listener) => bunker.onHealth(listener),
@@ -233,6 +237,17 @@ class RunningAgent implements Agent {
     this.service = this.#createService(sealing);
   }
 
+  #createExchange(): ExchangeDesk {
+    return new ExchangeDesk(this.#parts, {
+      isAtRest: () => this.#isIdle() && !this.#spire.getSnapshot().matches('recovering'),
+      checkDispenser: () => this.#devices.checkDispenser(),
+      ended: () => {
+        this.#documents.applyPending();
+        this.#health.checkNotes();
+      },
+    });
+  }
+
   #createDeviceWatch(): DeviceWatch {
     return new DeviceWatch(this.#parts, {
       takesNotes: () => this.#spire.getSnapshot().children.cashIn !== undefined,
@@ -240,7 +255,9 @@ class RunningAgent implements Agent {
         const cashIn = this.#spire.getSnapshot().children.cashIn?.getSnapshot();
         return cashIn?.matches('accepting') || cashIn?.matches('closing') || false;
       },
-      dispenses: () => this.#spire.getSnapshot().children.cashOut !== undefined,
+      dispenses: () =>
+        this.#spire.getSnapshot().children.cashOut !== undefined || this.#exchange.isTesting(),
+      isAttended: () => this.#exchange.isOpen(),
       recover: (device) => this.#recovery.device(device),
     });
   }
@@ -262,6 +279,7 @@ class RunningAgent implements Agent {
   }
 
   #openDocuments(): void {
+    queueUnsigned(this.store);
     this.#anchor.open();
     this.#documents.open();
   }
@@ -365,6 +383,7 @@ class RunningAgent implements Agent {
       backup: () => backUp(parts, () => this.#isIdle()),
       confirm: (confirmation) => confirmByHand(parts, confirmation),
       doctor: () => doctor.examine(),
+      visit: this.#createVisits(),
       devices: () => deviceViews(parts, this.#devices),
       acceptDevice: (device, acceptance) =>
         this.#devices.accept(device === 'validator' ? 'acceptor' : device, acceptance),
@@ -372,6 +391,12 @@ class RunningAgent implements Agent {
       setOperator: (change) =>
         setOperator({ ...parts, pairing: kept, turnTo: (pubkey) => this.#turnTo(pubkey) }, change),
     };
+  }
+
+  #createVisits(): Visits {
+    const { store, clock, random, claimKey: key } = this.#parts;
+    const technicians = new TechnicianDesk({ store, clock, random, key });
+    return new Visits(this.#parts, technicians, this.#exchange);
   }
 
   #turnTo(operatorPubkey: string): void {
@@ -392,6 +417,7 @@ class RunningAgent implements Agent {
     this.#options.clock.after(0, () => {
       this.#announced = false;
       this.#devices.tellNotes();
+      this.#exchange.proceed();
       const view = this.service.view();
       for (const listener of this.#listeners) listener(view);
     });
@@ -401,6 +427,7 @@ class RunningAgent implements Agent {
   #isMoneyInFlight(): boolean {
     const { cashIn, cashOut } = this.#spire.getSnapshot().children;
     const session = cashIn?.getSnapshot() ?? cashOut?.getSnapshot();
+    if (this.#exchange.isTesting()) return true;
     return session?.hasTag('moneyInFlight') || session?.matches('concluding') || false;
   }
 

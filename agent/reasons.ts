@@ -32,6 +32,7 @@ export type ReasonCode =
   | 'disk'
   | 'twin'
   | 'rolledBack'
+  | 'exchangeActive'
   | 'updating'
   | 'stopping';
 

@@ -12,6 +12,7 @@ import type { Withdraws } from './cash-in/withdraws.ts';
 import { claimOf, settleClaim, transactionOfClaim } from './cash-out/claim.ts';
 import { recoverDispense } from './cash-out/dispense-batch.ts';
 import { forgetCodeUnlessOwed, missingOf, oweCash, releaseReservation } from './cash-out/sale.ts';
+import { recoverTest, TEST_DISPENSE } from './exchange/test-dispense.ts';
 import { hasOpenAct, tellOpenAct } from './open-act.ts';
 import type { Parts } from './parts.ts';
 import { countRestart, tellQuarantine } from './quarantine.ts';
@@ -47,6 +48,7 @@ export class Recovery {
       const isNote = intent.kind === 'deposit' || intent.kind === 'return';
       if (isNote) await recoverNote(this.#parts, intent);
       else if (intent.kind === 'dispense') await recoverDispense(this.#parts, intent);
+      else if (intent.kind === TEST_DISPENSE) await recoverTest(this.#parts, intent);
       else settleInitialise(this.#parts, intent, device);
     }
     tellOpenAct(this.#parts, device === 'acceptor' ? 'cashIn' : 'cashOut');

@@ -16,6 +16,7 @@ import type {
   OperatorResult,
   StatusView,
 } from './api/schemas.ts';
+import type { VisitService } from './exchange/visit.ts';
 import type { OperatorChange } from './operator.ts';
 import type { DeviceAcceptance } from './replug.ts';
 import type { Confirmation, ConfirmOutcome } from './restore.ts';
@@ -64,4 +65,6 @@ export interface SpireService {
   ): 'accepted' | 'nothingFound' | 'notThere';
   /** Service scope: the real handshake with everything; takes up to about a minute. */
   doctor(): Promise<DoctorReport>;
+  /** Service scope: who comes to the machine, and what they do there. */
+  readonly visit: VisitService;
 }

@@ -106,6 +106,7 @@ export class VisitRecords {
   readonly #sign;
   readonly #head;
   readonly #byNumber;
+  readonly #byReference;
   readonly #after;
   readonly #unsigned;
 
@@ -122,6 +123,9 @@ export class VisitRecords {
     );
     this.#byNumber = connection.query<{ number: number }, RecordRow>(
       `${RECORD} WHERE number = :number`,
+    );
+    this.#byReference = connection.query<{ reference: string }, RecordRow>(
+      `${RECORD} WHERE reference = :reference ORDER BY number DESC LIMIT 1`,
     );
     this.#after = connection.query<{ after: number; limit: number }, RecordRow>(
       `${RECORD} WHERE number > :after ORDER BY number LIMIT :limit`,
@@ -161,6 +165,12 @@ export class VisitRecords {
   /** By number. */
   get(number: number): VisitRecord | undefined {
     const row = this.#byNumber.get({ number });
+    return row && toRecord(row);
+  }
+
+  /** The record of a visit. */
+  byReference(reference: Reference): VisitRecord | undefined {
+    const row = this.#byReference.get({ reference });
     return row && toRecord(row);
   }
 

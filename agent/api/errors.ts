@@ -21,6 +21,12 @@ export type ApiErrorCode = keyof typeof STATUS;
 export const apiErrorBody = z.strictObject({
   code: z.enum(Object.keys(STATUS) as [ApiErrorCode, ...ApiErrorCode[]]),
   reason: z.string().describe('Sentence for people.'),
+  why: z
+    .strictObject({
+      code: z.string().describe('Stable word for programs and catalogues of words.'),
+      values: z.record(z.string(), z.union([z.string(), z.number()])),
+    })
+    .optional(),
 });
 /** The body of every answer that is not a success. */
 export type ApiErrorBody = z.infer<typeof apiErrorBody>;
@@ -29,9 +35,11 @@ export type ApiErrorBody = z.infer<typeof apiErrorBody>;
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly code: ApiErrorCode;
-  constructor(code: ApiErrorCode, reason: string) {
+  readonly why: ApiErrorBody['why'];
+  constructor(code: ApiErrorCode, reason: string, why?: ApiErrorBody['why']) {
     super(reason);
     this.code = code;
+    this.why = why;
   }
   /** HTTP status of the answer. */
   get status(): number {
@@ -39,7 +47,8 @@ export class ApiError extends Error {
   }
   /** Body of the answer. */
   get body(): ApiErrorBody {
-    return { code: this.code, reason: this.message };
+    const { code, message: reason, why } = this;
+    return why === undefined ? { code, reason } : { code, reason, why };
   }
 }
 
@@ -53,5 +62,6 @@ export function codeOfStatus(status: number): ApiErrorCode {
 export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new ApiError('usage', z.prettifyError(result.error));
+  const why = { code: 'malformed', values: {} };
+  throw new ApiError('usage', z.prettifyError(result.error), why);
 }

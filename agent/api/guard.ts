@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Random } from '#protocol/base/clock.ts';
 import { Secret } from '#protocol/base/secret.ts';
+import type { Credential } from '../exchange/technicians.ts';
 import { ApiError } from './errors.ts';
 
 /** Length of the token: 128 bits. */
@@ -58,6 +59,17 @@ export function assertToken(headers: IncomingHttpHeaders, token: Secret<string>)
       'The screen has to be opened with the address of this boot.',
     );
   }
+}
+
+/** What a request of the service scope came with. */
+export function credentialOf(
+  { authorization }: IncomingHttpHeaders,
+  owner: Secret<string> | undefined,
+): Credential {
+  if (owner === undefined || authorization === undefined) return { kind: 'nobody' };
+  const isOwner = timingSafeEqual(sha256(authorization), sha256(`Bearer ${owner.reveal()}`));
+  if (isOwner) return { kind: 'owner' };
+  return { kind: 'token', token: authorization.replace(/^Bearer /, '') };
 }
 
 /** Headers of every answer: nothing is kept, guessed, framed or told to others. */

@@ -6,6 +6,7 @@ import QRCode from 'qrcode';
 import { z } from 'zod';
 import { AtmError, ConfigError, messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId } from '#protocol/base/ids.ts';
+import type { Credential } from '../exchange/technicians.ts';
 import type { SpireService } from '../service.ts';
 import { ApiError, apiErrorBody, checked } from './errors.ts';
 import {
@@ -45,6 +46,7 @@ import {
   settleResult,
   statusView,
 } from './schemas.ts';
+import { visitRoutes, visitSchemas } from './visit-routes.ts';
 
 /** Who calls: `service` over the unix socket, `customer` from the screen on loopback. */
 export type Scope = 'service' | 'customer';
@@ -81,6 +83,7 @@ export const schemas = {
   OpenApi: z.looseObject({ openapi: z.literal('3.1.0') }),
   AnyJson: anyJson,
   Error: apiErrorBody,
+  ...visitSchemas,
 } as const satisfies Record<string, z.ZodType>;
 
 /** Name of a documented schema. */
@@ -102,7 +105,7 @@ export interface Route {
 
 /** A route that answers at once, as opposed to a stream. */
 export interface AnsweringRoute extends Route {
-  run(service: SpireService, input: { query: unknown; body: unknown }): unknown;
+  run(service: SpireService, input: { who: Credential; query: unknown; body: unknown }): unknown;
 }
 
 const JSON_TYPE = 'application/json';
@@ -206,11 +209,13 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     method: 'POST',
     path: '/v1/settlements',
     scopes: ['service'],
-    summary: 'A person has settled an obligation outside the machine. Its claim code is void.',
+    summary:
+      'A person has settled an obligation outside the machine. Its claim code is void. For the ' +
+      'owner, and for technicians who may `settle`.',
     query: noQuery,
     body: 'SettleRequest',
     answer: json('SettleResult'),
-    run: (service, { body }) => settle(service, checked(settleRequest, body)),
+    run: (service, { who, body }) => settle(service, who, checked(settleRequest, body)),
   },
   {
     method: 'POST',
@@ -279,6 +284,7 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     answer: json('DoctorReport'),
     run: (service) => service.doctor(),
   },
+  ...visitRoutes,
 ];
 
 /** Every path of the API, for the documentation. */
@@ -348,8 +354,14 @@ async function backUp(service: SpireService): Promise<BackupResult> {
   }
 }
 
-function settle(service: SpireService, request: z.infer<typeof settleRequest>): SettleResult {
-  const { obligation, by, reason } = request;
+function settle(
+  service: SpireService,
+  who: Credential,
+  { obligation, reason, ...request }: z.infer<typeof settleRequest>,
+): SettleResult {
+  const { technician } = service.visit.permitted(who, 'settle');
+  // A technician signs as who they are; the owner says who settled it.
+  const by = technician?.name ?? request.by;
   const outcome = service.settle({ obligationId: obligation as ObligationId, by, reason });
   if (outcome === 'notFound') throw new ApiError('notFound', 'There is no such obligation.');
   if (outcome === 'busy') throw new ApiError('busy', 'Its code is being redeemed at this moment.');

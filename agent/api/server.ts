@@ -6,6 +6,7 @@ import type { Clock, Random } from '#protocol/base/clock.ts';
 import { AtmError, messageOf } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Secret } from '#protocol/base/secret.ts';
+import { Refusal } from '../exchange/refusal.ts';
 import type { SpireService } from '../service.ts';
 import { ApiError, checked, codeOfStatus } from './errors.ts';
 import { EventStreams } from './events.ts';
@@ -13,11 +14,13 @@ import {
   assertLocal,
   assertToken,
   bootToken,
+  credentialOf,
   SECURITY_HEADERS,
   screenPolicy,
   sha256,
 } from './guard.ts';
 import { openApi } from './openapi.ts';
+import { removeOwnerToken, writeOwnerToken } from './owner-file.ts';
 import { answeringRoutes, eventsRoute, openApiRoute, type Scope } from './routes.ts';
 import { clearSocketPath } from './socket-file.ts';
 
@@ -92,7 +95,9 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
 
 async function startServiceScope(options: ApiOptions, path: string): Promise<ScopeServer> {
   await clearSocketPath(path);
-  const server = scopeServer(options, 'service', SECURITY_HEADERS);
+  const owner = writeOwnerToken(path, options.random);
+  const server = scopeServer(options, 'service', SECURITY_HEADERS, owner);
+  server.app.addHook('onClose', async () => removeOwnerToken(path));
   await server.app.listen({ path });
   chmodSync(path, SOCKET_MODE);
   return server;
@@ -126,11 +131,15 @@ async function startCustomerScope(
   }
 }
 
-/** One scope's HTTP server with its part of the route table, not yet listening. */
+/**
+ * One scope's HTTP server with its part of the route table, not yet listening. Without an owner's
+ * token nobody has a name here.
+ */
 function scopeServer(
   options: ApiOptions,
   scope: Scope,
   headers: Readonly<Record<string, string>>,
+  owner?: Secret<string>,
 ): ScopeServer {
   const { service, clock } = options;
   const log = options.log.child({ room: 'api', scope });
@@ -160,9 +169,10 @@ function scopeServer(
     app.route({
       method: route.method,
       url: route.path,
-      handler: async ({ query, body }, reply) => {
+      handler: async ({ query, body, headers: sent }, reply) => {
         checked(route.query, query);
-        const answer = await route.run(service, { query, body });
+        const who = credentialOf(sent, owner);
+        const answer = await route.run(service, { who, query, body });
         return reply.type(route.answer.contentType).send(answer);
       },
     });
@@ -198,6 +208,10 @@ function answerErrors(app: FastifyInstance, log: Log): void {
 
 function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof Refusal) {
+    const { code, message, why, values } = error;
+    return new ApiError(code, message, { code: why, values });
+  }
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
     const code = codeOfStatus(error.statusCode);
     if (code !== 'internal') return new ApiError(code, error.message);

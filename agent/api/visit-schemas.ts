@@ -83,6 +83,8 @@ export const signInResult = z.strictObject({
 });
 export type SignInResult = z.infer<typeof signInResult>;
 
+export const signOutResult = z.strictObject({ outcome: z.literal('signedOut') });
+
 /** Owner: ends a technician, or an invite that is open, by id or name. */
 export const endTechnicianRequest = z.strictObject({ who: z.string().max(80), reason: why });
 export const endTechnicianResult = z.strictObject({

@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import type { z } from 'zod';
 import { messageOf } from '#protocol/base/errors.ts';
 import { apiErrorBody } from '../api/errors.ts';
+import { ownerToken } from '../api/owner-file.ts';
 import { CommandError, type ExitCode, exitCode } from './exit.ts';
 
 /** Where the service listens. */
@@ -25,6 +26,8 @@ export interface Question<Value> {
   readonly signal?: AbortSignal | undefined;
   /** Longest silence until the answer, ms; 10 s unless given. */
   readonly silenceMs?: number | undefined;
+  /** Of a sign-in; without it the owner's own is sent by whoever may read it. */
+  readonly token?: string | undefined;
 }
 
 /** Asks the agent. @throws CommandError with words for the person and the exit code that fits. */
@@ -56,6 +59,8 @@ const exitOfRefusal: Record<string, ExitCode> = {
   notPermitted: exitCode.notPermitted,
   notAuthorized: exitCode.notPermitted,
   busy: exitCode.tryAgain,
+  sequenceError: exitCode.tryAgain,
+  tooManyTries: exitCode.tryAgain,
 };
 
 function refusal(status: number, body: unknown): CommandError {
@@ -63,17 +68,22 @@ function refusal(status: number, body: unknown): CommandError {
   if (!parsed.success) {
     return new CommandError(exitCode.fault, `The agent answered with HTTP status ${status}.`);
   }
-  const { code, reason } = parsed.data;
-  return new CommandError(exitOfRefusal[code] ?? exitCode.fault, reason);
+  const { code, reason, why } = parsed.data;
+  const exit = exitOfRefusal[code] ?? exitCode.fault;
+  return new CommandError(exit, reason, {}, { code, why });
 }
 
 function fetchText<Value>(
   question: Question<Value>,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const { socketPath, path, body, signal, silenceMs = SILENCE_MS } = question;
+  const token = question.token ?? ownerToken(socketPath);
   const isPost = body !== undefined;
   const method = isPost ? 'POST' : 'GET';
-  const headers = isPost ? { 'content-type': 'application/json' } : {};
+  const headers = {
+    ...(isPost ? { 'content-type': 'application/json' } : {}),
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  };
   const options = { socketPath, path, method, headers, signal, timeout: silenceMs };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>

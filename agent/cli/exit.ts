@@ -1,5 +1,6 @@
 /** How a command ends: the exit codes of design 15, and the error that carries one. */
 import { AtmError, ConfigError, messageOf, RelayError, StoreError } from '#protocol/base/errors.ts';
+import type { ApiErrorBody } from '../api/errors.ts';
 
 /** Exit codes; from 69 on those of sysexits.h. */
 export const exitCode = {
@@ -14,13 +15,19 @@ export const exitCode = {
 /** One of the exit codes. */
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
 
+/** How the agent said no. */
+export type AgentRefusal = Pick<ApiErrorBody, 'code' | 'why'>;
+
 /** A command that cannot be done; the message is what the person at the keyboard reads. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exit: ExitCode;
-  constructor(exit: ExitCode, message: string, options?: ErrorOptions) {
+  /** The agent's own words for programs, when it was the agent that refused. */
+  readonly refusal: AgentRefusal | undefined;
+  constructor(exit: ExitCode, message: string, options?: ErrorOptions, refusal?: AgentRefusal) {
     super(message, options);
     this.exit = exit;
+    this.refusal = refusal;
   }
 }
 

@@ -21,6 +21,10 @@ export const advice: Readonly<Record<ReasonCode, Advice>> = {
     'service',
     'Wait until it has stopped, then start it: systemctl start spire-agent.',
   ),
+  exchangeActive: warning(
+    'service',
+    'Wait until the technician has closed the exchange: spire service shows it.',
+  ),
   updating: warning('service', 'Wait: the new release is being proven, or the old one comes back.'),
   signerUnreachable: fault(
     'signer',

@@ -7,6 +7,7 @@ import type { JsonObject } from '#state/json.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from '../config.ts';
+import { doubtedAtUnixMs } from '../exchange/doubt.ts';
 
 /** Cause of every movement that a document makes; such movements are no notes that moved. */
 export const OPERATOR_DOCUMENT = 'operatorDocument';
@@ -114,6 +115,7 @@ function applyBay(store: Store, bay: BayStatement, terms: Terms): JsonObject {
 function accuracyOf(store: Store, held: CashUnit | undefined, asOfUnixMs: number): Accuracy {
   const wasSure = held === undefined || held.accuracy === 'accurate' || held.accuracy === 'set';
   if (wasSure) return 'set';
+  if ((doubtedAtUnixMs({ store }, held.position) ?? 0) > asOfUnixMs) return held.accuracy;
   const isLaterDoubt = store.obligations
     .list()
     .some(

@@ -36,7 +36,8 @@ export type RefusalWhy =
   | 'notDone'
   | 'tooManyInvites'
   | 'lockedOut'
-  | 'updating';
+  | 'updating'
+  | 'stopping';
 
 /** Values for the sentence's places. */
 export type RefusalValues = Readonly<Record<string, string | number>>;

@@ -3,6 +3,7 @@ import type { CashUnit } from '#state/cash-units.ts';
 import { bagAccount } from '#state/note-ledger.ts';
 import type { Parts } from '../parts.ts';
 import { noteBag } from './bags.ts';
+import { noteDoubt } from './doubt.ts';
 
 /** First part of a seal that nobody gave: `unattended-1`. */
 export const UNATTENDED = 'unattended-';
@@ -31,10 +32,12 @@ export function takeAwayCashBox(parts: Pick<Parts, 'store' | 'clock'>): void {
 }
 
 /** A cassette is out, and no exchange is on: what comes back in its place nobody knows. */
-export function doubtRemovedBay({ store }: Pick<Parts, 'store'>, unit: CashUnit): void {
+export function doubtRemovedBay(parts: Pick<Parts, 'store' | 'clock'>, unit: CashUnit): void {
+  const { store } = parts;
   if (unit.accuracy === 'unknown') return;
   store.commit(() => {
     store.cashUnits.put({ ...unit, accuracy: 'unknown' });
+    noteDoubt(parts, unit.position);
     store.journal.append('cassette.removed', { position: unit.position });
   });
 }

@@ -13,7 +13,7 @@ const FAST = { timings: { initialiseMs: 400, acceptMs: 200 } };
 
 /** A watch over the rig's devices, and the session that a test pretends. */
 function watched(rig: CashInRig, change: Partial<Parts> = {}) {
-  const session = { takes: false, dispenses: false };
+  const session = { takes: false, dispenses: false, attended: false };
   const recovered: string[] = [];
   const failures: Error[] = [];
   const watch = new DeviceWatch(
@@ -22,6 +22,7 @@ function watched(rig: CashInRig, change: Partial<Parts> = {}) {
       takesNotes: () => session.takes,
       mindsEscrow: () => session.takes,
       dispenses: () => session.dispenses,
+      isAttended: () => session.attended,
       recover: async (device) => {
         recovered.push(device);
         const failure = failures.shift();

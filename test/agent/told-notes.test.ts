@@ -26,6 +26,7 @@ function watched(parked: boolean) {
     takesNotes: () => false,
     mindsEscrow: () => false,
     dispenses: () => false,
+    isAttended: () => false,
     recover: async () => {},
   };
   const watch = new DeviceWatch({ ...rig.parts, dispenser }, session);

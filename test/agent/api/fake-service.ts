@@ -19,6 +19,8 @@ import type {
   OperatorResult,
   StatusView,
 } from '#agent/api/schemas.ts';
+import { Refusal } from '#agent/exchange/refusal.ts';
+import type { VisitService } from '#agent/exchange/visit.ts';
 import type { OperatorChange } from '#agent/operator.ts';
 import type { DeviceAcceptance } from '#agent/replug.ts';
 import type { Confirmation, ConfirmOutcome } from '#agent/restore.ts';
@@ -29,7 +31,26 @@ import { idleView } from './views.ts';
 
 const HASH = 'ab'.repeat(32);
 
+/** Field visits are tested on whole machines; here everyone is the owner, and nothing else is. */
+const owner = () => ({ technician: undefined, name: 'owner' });
+const nothing = (): never => {
+  throw new Refusal('notFound', 'noExchange', 'the fake knows no field visits');
+};
+const fakeVisit: VisitService = {
+  ...{ permitted: owner, owner, anyone: owner },
+  technicians: () => ({ technicians: [], invites: [] }),
+  totals: () => ({ currency: 'USD', atUnixMs: 0, accounts: [] }),
+  exchange: () => ({ exchange: null }),
+  records: () => [],
+  bags: () => [],
+  ...{ invite: nothing, redeem: nothing, end: nothing, confirm: nothing },
+  ...{ signIn: nothing, signOut: nothing, begin: nothing },
+  ...{ answer: nothing, undo: nothing, close: nothing, abandon: nothing },
+  countBag: nothing,
+};
+
 export class FakeService implements SpireService {
+  readonly visit = fakeVisit;
   readonly commands: CustomerCommand[] = [];
   readonly journalQueries: JournalQuery[] = [];
   readonly settlements: Settlement[] = [];
