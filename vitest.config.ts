@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/temporary-folder.ts'],
     // They want a browser beside Node: `npm run test:browser`.
     exclude: ['test/browser/**', 'test/machine/**', 'test/protocol/chaos/**', 'node_modules/**'],
     testTimeout: 30_000,

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/protocol/chaos/*.test.ts'],
+    globalSetup: ['test/support/temporary-folder.ts'],
     // Sockets and events of the event loop are counted, which a thread would share with others.
     pool: 'forks',
     maxWorkers: '100%',

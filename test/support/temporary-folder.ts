@@ -1,0 +1,12 @@
+/** All temporary files of one run of the tests lie in one folder, which goes when the run ends. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Called by Vitest before the workers begin, which inherit the environment; gives the end. */
+export function setup(): () => void {
+  // A short name: unix sockets lie in it, whose paths hold 107 characters.
+  const folder = mkdtempSync(join(tmpdir(), 'spire-'));
+  process.env.TMPDIR = folder;
+  return () => rmSync(folder, { recursive: true, force: true });
+}
