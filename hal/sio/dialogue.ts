@@ -12,6 +12,7 @@ import { commands, describeWord, type ReportName, reports, type SioWord } from '
 
 /** Longest time from the last sign that something is drawn in to its value. Source: Bleskomat. */
 export const DRAWN_MS = 2000;
+const UNSPOKEN = 'a note was drawn in, and what came of it was never said';
 /** Most characters of evidence kept for one note; a whole one has a tenth of that. */
 const TRAIL_LENGTH_MAX = 1000;
 
@@ -349,11 +350,18 @@ function onDisturbed(state: SioDialogue): SioStep {
   return ended(cleared(state), 'unknown');
 }
 
-/** Without escrow, what was drawn in may be in the box, and its value will not be said any more. */
+/**
+ * Without escrow, what was drawn in may be in the box, and its value will not be said any more.
+ * With it the note goes back by itself, unless the device forgot its mode just before: a person is
+ * told.
+ */
 function onGaveUp(before: SioDialogue): SioStep {
-  const isOwed = !before.hasEscrow && (before.drawnMs !== undefined || before.early !== undefined);
+  const { hasEscrow, isBusy, drawnMs, early } = before;
   const state = { ...cleared(before), isBusy: false, armed: [] };
-  return isOwed ? unexpected(state, undefined) : ended(state, 'unknown');
+  if (!hasEscrow && (drawnMs !== undefined || early)) return unexpected(state, undefined);
+  const step = ended(state, 'unknown');
+  const isUnspoken = isBusy && drawnMs !== undefined;
+  return isUnspoken ? also(step, { kind: 'failed', reason: UNSPOKEN }) : step;
 }
 
 /**

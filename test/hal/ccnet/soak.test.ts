@@ -3,15 +3,13 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CashAcceptorEvent } from '#hal/cash-acceptor.ts';
 import { type CcnetFaultName, ccnetFaults } from '#hal/simulator/ccnet/faults.ts';
+import { soakSettings } from '../soak.ts';
 import { Bench, count } from './bench.ts';
 
 const FAULTS = Object.keys(ccnetFaults).filter((name): name is CcnetFaultName => {
   // With STACK heard and then failures that need a person, hands are asked for below.
   return name in ccnetFaults;
 });
-
-/** A few seconds here; set it for a longer run. */
-const RUNS = Number(process.env.SOAK_RUNS ?? 100);
 
 const trouble = fc.record({
   fault: fc.option(fc.constantFrom(...FAULTS), { nil: undefined }),
@@ -146,6 +144,6 @@ test('any trouble: each note in one place, never more credits than notes in the 
         await bench.run(acceptor.close());
       },
     ),
-    { numRuns: RUNS },
+    soakSettings(100),
   );
 });

@@ -3,12 +3,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CashAcceptorEvent } from '#hal/cash-acceptor.ts';
 import { type EbdsFaultName, ebdsFaults } from '#hal/simulator/ebds/faults.ts';
+import { soakSettings } from '../soak.ts';
 import { Bench, count, MODELS } from './bench.ts';
 
 const FAULTS = Object.keys(ebdsFaults).filter((name): name is EbdsFaultName => name in ebdsFaults);
-
-/** A few seconds here; set it for a longer run. */
-const RUNS = Number(process.env.SOAK_RUNS ?? 100);
 
 const trouble = fc.record({
   fault: fc.option(fc.constantFrom(...FAULTS), { nil: undefined }),
@@ -142,6 +140,6 @@ test('any trouble: each note in one place, never more credits than notes in the 
         await bench.run(acceptor.close());
       },
     ),
-    { numRuns: RUNS },
+    soakSettings(100),
   );
 });

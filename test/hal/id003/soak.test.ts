@@ -3,15 +3,13 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CashAcceptorEvent } from '#hal/cash-acceptor.ts';
 import { type Id003FaultName, id003Faults } from '#hal/simulator/id003/mechanism.ts';
+import { soakSettings } from '../soak.ts';
 import { Bench, count } from './bench.ts';
 
 const FAULTS = Object.keys(id003Faults).filter((name): name is Id003FaultName => {
   // With STACK heard and then failures that need a person, hands are asked for below.
   return name in id003Faults;
 });
-
-/** A few seconds here; set it for a longer run. */
-const RUNS = Number(process.env.SOAK_RUNS ?? 100);
 
 const trouble = fc.record({
   fault: fc.option(fc.constantFrom(...FAULTS), { nil: undefined }),
@@ -134,6 +132,6 @@ test('any trouble: each note in one place, never more credits than notes in the 
         await bench.run(acceptor.close());
       },
     ),
-    { numRuns: RUNS },
+    soakSettings(100),
   );
 });

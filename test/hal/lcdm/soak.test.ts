@@ -4,10 +4,9 @@ import { expect, test } from 'vitest';
 import type { DispenseOutcome } from '#hal/cash-dispenser.ts';
 import type { LcdmModelName } from '#hal/lcdm/models.ts';
 import { lcdmFaults } from '#hal/simulator/lcdm/faults.ts';
+import { soakSettings } from '../soak.ts';
 import { asked, gone, type Rig, readyRig, total } from './rig.ts';
 
-/** A few seconds here; set it for a longer run. */
-const RUNS = Number(process.env.SOAK_RUNS ?? 60);
 /** A note that is nowhere is what the law below must not allow: it is tried by itself. */
 const FAULTS = Object.keys(lcdmFaults).filter((name) => name !== 'loseNote');
 const MODELS: readonly LcdmModelName[] = ['lcdm-4000', 'lcdm-4000-lamassu', 'lcdm-2000'];
@@ -96,7 +95,7 @@ test.each(MODELS)(
         await rig.dispenser.close();
         rig.device.stop();
       }),
-      { numRuns: RUNS },
+      soakSettings(60),
     );
   },
 );

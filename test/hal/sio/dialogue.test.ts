@@ -167,6 +167,11 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
     ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded unknown'],
   ],
   [
+    'out of touch before its value: it may have forgotten its mode, and stacked it',
+    [120, gaveUp],
+    ['note.inserted', 'failed'],
+  ],
+  [
     'pulled back while stacked',
     [120, 3, deposit, 40],
     ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded unknown', 'fraud.attempted'],

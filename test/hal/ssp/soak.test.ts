@@ -5,12 +5,10 @@ import type { AcceptorBaseline, CashAcceptorEvent } from '#hal/cash-acceptor.ts'
 import { type SspFaultName, sspFaults } from '#hal/simulator/ssp/faults.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
+import { soakSettings } from '../soak.ts';
 import { count, dollars, MODELS, Rig } from './rig.ts';
 
 const FAULTS = Object.keys(sspFaults).filter((name): name is SspFaultName => name in sspFaults);
-
-/** A few seconds here; set it for a longer run. */
-const RUNS = Number(process.env.SOAK_RUNS ?? 25);
 
 /** Mostly one trouble at a time: many at once hide each other. */
 const moment = fc.oneof(
@@ -259,6 +257,6 @@ test.each(MODELS)('%s, any trouble: each note in one place, no credit made up', 
         await rig.run(rig.acceptor.close());
       },
     ),
-    { numRuns: RUNS },
+    soakSettings(25),
   );
 });
