@@ -6,6 +6,7 @@
  * Source: CashCode NET, MAN_CCNET rev. 2.3; cash-hardware.md 3.1.
  */
 import { crc16Kermit } from '../crc16-kermit.ts';
+import { type Discarded, type Found, Framer } from '../framer.ts';
 import type { LineSettings } from '../port.ts';
 
 /** 9600 8N1. Source: CashCode NET, data format; every implementation read agrees. */
@@ -33,9 +34,7 @@ export interface CcnetFrame {
 }
 
 /** What came out of bytes: a frame, or bytes that are none. */
-export type CcnetWireEvent =
-  | { readonly kind: 'frame'; readonly frame: CcnetFrame }
-  | { readonly kind: 'discarded'; readonly bytes: Uint8Array };
+export type CcnetWireEvent = { readonly kind: 'frame'; readonly frame: CcnetFrame } | Discarded;
 
 /** A frame as bytes. @throws RangeError for a body that is empty or has more than 245 bytes. */
 export function encodeFrame(
@@ -54,69 +53,14 @@ export function encodeFrame(
   return bytes;
 }
 
-/**
- * Finds frames in bytes, in whatever chunks they come. It never throws and never stalls: a length
- * that cannot be, or a checksum that is wrong, costs one byte, and the search goes on behind it.
- * A length that is wrong but possible waits for the rest; `flush` on silence ends that wait.
- */
-export class CcnetFramer {
-  #pending = new Uint8Array(0);
-
-  /** The frames that are complete now, and what was thrown away on the way. */
-  push(chunk: Uint8Array): CcnetWireEvent[] {
-    const bytes = new Uint8Array(this.#pending.length + chunk.length);
-    bytes.set(this.#pending);
-    bytes.set(chunk, this.#pending.length);
-    const events: CcnetWireEvent[] = [];
-    let at = 0;
-    let keptFrom = 0;
-    const discardUpTo = (end: number) => {
-      if (end > keptFrom) events.push({ kind: 'discarded', bytes: bytes.slice(keptFrom, end) });
-    };
-    while (at < bytes.length) {
-      const length = frameLength(bytes, at);
-      if (length === 'incomplete') break;
-      if (length === 'none') {
-        at++;
-        continue;
-      }
-      discardUpTo(at);
-      const frame = { address: bytes[at + 1] ?? 0, body: bytes.slice(at + 3, at + length - 2) };
-      events.push({ kind: 'frame', frame });
-      at += length;
-      keptFrom = at;
-    }
-    discardUpTo(at);
-    this.#pending = bytes.slice(at);
-    return events;
-  }
-
-  /** Whether a frame has begun and is not complete. */
-  get isWaiting(): boolean {
-    return this.#pending.length > 0;
-  }
-
-  /** The line is silent, so the unfinished frame is none; what is behind its start may be one. */
-  flush(): CcnetWireEvent[] {
-    const events: CcnetWireEvent[] = [];
-    while (this.isWaiting) {
-      const pending = this.reset();
-      events.push({ kind: 'discarded', bytes: pending.slice(0, 1) });
-      events.push(...this.push(pending.slice(1)));
-    }
-    return events;
-  }
-
-  /** Forgets an unfinished frame; gives what it was. */
-  reset(): Uint8Array {
-    const pending = this.#pending;
-    this.#pending = new Uint8Array(0);
-    return pending;
+/** Finds frames; a length that cannot be, or a checksum that is wrong, costs one byte. */
+export class CcnetFramer extends Framer<CcnetWireEvent> {
+  constructor() {
+    super(frameAt);
   }
 }
 
-/** Bytes of the good frame that starts here; `incomplete` while that cannot be told. */
-function frameLength(bytes: Uint8Array, at: number): number | 'none' | 'incomplete' {
+function frameAt(bytes: Uint8Array, at: number): Found<CcnetWireEvent> {
   if (bytes[at] !== START) return 'none';
   const length = bytes[at + 2];
   if (length === undefined) return 'incomplete';
@@ -124,5 +68,7 @@ function frameLength(bytes: Uint8Array, at: number): number | 'none' | 'incomple
   const end = at + length;
   if (end > bytes.length) return 'incomplete';
   const crc = (bytes[end - 2] ?? 0) | ((bytes[end - 1] ?? 0) << 8);
-  return crc === crc16Kermit(bytes, at, end - 2) ? length : 'none';
+  if (crc !== crc16Kermit(bytes, at, end - 2)) return 'none';
+  const frame = { address: bytes[at + 1] ?? 0, body: bytes.slice(at + 3, end - 2) };
+  return { event: { kind: 'frame', frame }, end };
 }

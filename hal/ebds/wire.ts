@@ -4,6 +4,7 @@
  * the last data byte. CTL has the ACK bit, the device type and the message type.
  * Source: EBDS as CPI's and Pyramid's implementations agree on it; cash-hardware.md 4.1.
  */
+import { type Discarded, type Found, Framer } from '../framer.ts';
 import type { LineSettings } from '../port.ts';
 
 /** 9600 7E1. Source: cash-hardware.md 4.1, five implementations. */
@@ -42,9 +43,7 @@ export interface EbdsFrame {
 }
 
 /** What came out of bytes: a frame, or bytes that are none. */
-export type EbdsWireEvent =
-  | { readonly kind: 'frame'; readonly frame: EbdsFrame }
-  | { readonly kind: 'discarded'; readonly bytes: Uint8Array };
+export type EbdsWireEvent = { readonly kind: 'frame'; readonly frame: EbdsFrame } | Discarded;
 
 /** A frame as bytes. @throws RangeError for more than 122 bytes of data or a byte over 7F. */
 export function encodeFrame(
@@ -68,69 +67,18 @@ export function toggled(ack: AckBit): AckBit {
   return ack === 0 ? 1 : 0;
 }
 
-/**
- * Finds frames in bytes, in whatever chunks they come. It never throws and never stalls: a length
- * that cannot be, a missing end or a wrong check costs one byte, and the search goes on behind it.
- * A length that is wrong but possible waits for the rest; `flush` on silence ends that wait.
- */
-export class EbdsFramer {
-  #pending = new Uint8Array(0);
-
-  /** The frames that are complete now, and what was thrown away on the way. */
-  push(chunk: Uint8Array): EbdsWireEvent[] {
-    const bytes = new Uint8Array(this.#pending.length + chunk.length);
-    bytes.set(this.#pending);
-    for (let at = 0; at < chunk.length; at++) {
-      bytes[this.#pending.length + at] = (chunk[at] ?? 0) & SEVEN_BITS;
-    }
-    const events: EbdsWireEvent[] = [];
-    let at = 0;
-    let keptFrom = 0;
-    const discardUpTo = (end: number) => {
-      if (end > keptFrom) events.push({ kind: 'discarded', bytes: bytes.slice(keptFrom, end) });
-    };
-    while (at < bytes.length) {
-      const length = frameLength(bytes, at);
-      if (length === 'incomplete') break;
-      if (length === 'none') {
-        at++;
-        continue;
-      }
-      discardUpTo(at);
-      events.push({ kind: 'frame', frame: frameAt(bytes, at, length) });
-      at += length;
-      keptFrom = at;
-    }
-    discardUpTo(at);
-    this.#pending = bytes.slice(at);
-    return events;
+/** Finds frames; an impossible length, a missing end or a wrong check costs one byte. */
+export class EbdsFramer extends Framer<EbdsWireEvent> {
+  constructor() {
+    super(frameAt);
   }
 
-  /** Whether a frame has begun and is not complete. */
-  get isWaiting(): boolean {
-    return this.#pending.length > 0;
-  }
-
-  /** The line is silent, so the unfinished frame is none; what is behind its start may be one. */
-  flush(): EbdsWireEvent[] {
-    const events: EbdsWireEvent[] = [];
-    while (this.isWaiting) {
-      const pending = this.reset();
-      events.push({ kind: 'discarded', bytes: pending.slice(0, 1) });
-      events.push(...this.push(pending.slice(1)));
-    }
-    return events;
-  }
-
-  /** Forgets an unfinished frame; gives what it was. */
-  reset(): Uint8Array {
-    const pending = this.#pending;
-    this.#pending = new Uint8Array(0);
-    return pending;
+  override push(chunk: Uint8Array): EbdsWireEvent[] {
+    return super.push(chunk.map((byte) => byte & SEVEN_BITS));
   }
 }
 
-function frameAt(bytes: Uint8Array, at: number, length: number): EbdsFrame {
+function frameOf(bytes: Uint8Array, at: number, length: number): EbdsFrame {
   const control = bytes[at + 2] ?? 0;
   return {
     type: control >> 4,
@@ -140,8 +88,7 @@ function frameAt(bytes: Uint8Array, at: number, length: number): EbdsFrame {
   };
 }
 
-/** Bytes of the good frame that starts here; `incomplete` while that cannot be told. */
-function frameLength(bytes: Uint8Array, at: number): number | 'none' | 'incomplete' {
+function frameAt(bytes: Uint8Array, at: number): Found<EbdsWireEvent> {
   if (bytes[at] !== START) return 'none';
   const length = bytes[at + 1];
   if (length === undefined) return 'incomplete';
@@ -149,7 +96,8 @@ function frameLength(bytes: Uint8Array, at: number): number | 'none' | 'incomple
   const end = at + length;
   if (end > bytes.length) return 'incomplete';
   if (bytes[end - 2] !== END) return 'none';
-  return bytes[end - 1] === checkOf(bytes, at, length) ? length : 'none';
+  if (bytes[end - 1] !== checkOf(bytes, at, length)) return 'none';
+  return { event: { kind: 'frame', frame: frameOf(bytes, at, length) }, end };
 }
 
 /** XOR from the length to the last byte of data. */

@@ -5,6 +5,7 @@
  * Source: lamassu-machine 8.6 `lib/f56`; cash-hardware.md 6.1.
  */
 import { crc16Kermit } from '../crc16-kermit.ts';
+import { type Discarded, type Found, Framer } from '../framer.ts';
 
 /** Second bytes of the words of two bytes, the first of which is `DLE`. */
 export const controls = { enq: 0x05, ack: 0x06, nak: 0x15 } as const;
@@ -26,7 +27,7 @@ export const DATA_BYTES_MAX = 256;
 export type F56WireEvent =
   | { readonly kind: 'frame'; readonly data: Uint8Array }
   | { readonly kind: 'control'; readonly control: F56Control }
-  | { readonly kind: 'discarded'; readonly bytes: Uint8Array };
+  | Discarded;
 
 const controlOfByte = new Map<number, F56Control>([
   [controls.enq, 'enq'],
@@ -55,73 +56,19 @@ export function encodeControl(control: F56Control): Uint8Array {
   return Uint8Array.of(DLE, controls[control]);
 }
 
-/**
- * Finds frames and words in what comes, in whatever chunks. It never throws and never stalls: a
- * frame that does not end as it must costs one byte, and the search goes on behind it. A frame that
- * is cut short waits for the rest; `flush` on silence ends that wait.
- */
-export class F56Framer {
-  #pending = new Uint8Array(0);
-
-  /** Bytes of a frame that is not complete yet. */
-  get pendingBytes(): number {
-    return this.#pending.length;
-  }
-
-  /** What is complete now, in order, and what was thrown away on the way. */
-  push(chunk: Uint8Array): F56WireEvent[] {
-    const bytes = new Uint8Array(this.#pending.length + chunk.length);
-    bytes.set(this.#pending);
-    bytes.set(chunk, this.#pending.length);
-    const events: F56WireEvent[] = [];
-    let at = 0;
-    let keptFrom = 0;
-    while (at < bytes.length) {
-      const found = eventAt(bytes, at);
-      if (found === 'incomplete') break;
-      if (found === 'none') {
-        at++;
-        continue;
-      }
-      if (at > keptFrom) events.push({ kind: 'discarded', bytes: bytes.slice(keptFrom, at) });
-      events.push(found);
-      at += found.kind === 'frame' ? found.data.length + FRAME_BYTES : 2;
-      keptFrom = at;
-    }
-    if (at > keptFrom) events.push({ kind: 'discarded', bytes: bytes.slice(keptFrom, at) });
-    this.#pending = bytes.slice(at);
-    return events;
-  }
-
-  /** The line is silent, so the unfinished frame is none; what is behind its start may be one. */
-  flush(): F56WireEvent[] {
-    const events: F56WireEvent[] = [];
-    while (this.#pending.length > 0) {
-      const pending = this.reset();
-      events.push({ kind: 'discarded', bytes: pending.slice(0, 1) });
-      events.push(...this.push(pending.slice(1)));
-    }
-    return events;
-  }
-
-  /** Forgets an unfinished frame; gives what it was. */
-  reset(): Uint8Array {
-    const pending = this.#pending;
-    this.#pending = new Uint8Array(0);
-    return pending;
+/** Finds frames and words; a frame that does not end as it must costs one byte. */
+export class F56Framer extends Framer<F56WireEvent> {
+  constructor() {
+    super(eventAt);
   }
 }
 
-/** What starts here; `incomplete` while that cannot be told. */
-function eventAt(
-  bytes: Uint8Array,
-  at: number,
-): Exclude<F56WireEvent, { readonly kind: 'discarded' }> | 'none' | 'incomplete' {
+function eventAt(bytes: Uint8Array, at: number): Found<F56WireEvent> {
   if (bytes[at] !== DLE) return 'none';
   const second = bytes[at + 1];
   if (second === undefined) return 'incomplete';
   const control = controlOfByte.get(second);
-  if (control) return { kind: 'control', control };
+  if (control) return { event: { kind: 'control', control }, end: at + 2 };
   if (second !== STX) return 'none';
   const high = bytes[at + 2];
   const low = bytes[at + 3];
@@ -133,5 +80,5 @@ function eventAt(
   if (bytes[end] !== DLE || bytes[end + 1] !== ETX) return 'none';
   const crc = (bytes[end + 2] ?? 0) | ((bytes[end + 3] ?? 0) << 8);
   if (crc !== crc16Kermit(bytes, at + 2, end + 2)) return 'none';
-  return { kind: 'frame', data: bytes.slice(at + DATA_AT, end) };
+  return { event: { kind: 'frame', data: bytes.slice(at + DATA_AT, end) }, end: end + 4 };
 }

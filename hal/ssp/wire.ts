@@ -4,6 +4,7 @@
  * 7F always begins a frame.
  * Source: ITL SSP manual GA138, transport layer; cash-hardware.md 5.1.
  */
+import { type Discarded, type Found, Framer } from '../framer.ts';
 import type { LineSettings } from '../port.ts';
 
 /** 9600 8N2. Source: GA138, hardware layer. */
@@ -33,9 +34,7 @@ export interface SspFrame {
 }
 
 /** What came out of bytes: a frame, or bytes that are none. */
-export type SspWireEvent =
-  | { readonly kind: 'frame'; readonly frame: SspFrame }
-  | { readonly kind: 'discarded'; readonly bytes: Uint8Array };
+export type SspWireEvent = { readonly kind: 'frame'; readonly frame: SspFrame } | Discarded;
 
 /** A frame as bytes. @throws RangeError for no data, for more than 255 bytes, or for no address. */
 export function encodeFrame(
@@ -61,102 +60,45 @@ export function encodeFrame(
 }
 
 /**
- * Finds frames in bytes, in whatever chunks they come. It never throws and never stalls: a start
- * that cannot be one, a frame that a lone start byte cuts off, or a wrong checksum costs one byte,
- * and the search goes on behind it. A frame that is not complete waits for the rest; `flush` on
- * silence ends that wait.
+ * Finds frames; a start that cannot be one, a frame that a lone start byte cuts off, or a wrong
+ * checksum costs one byte.
  */
-export class SspFramer {
-  #pending = new Uint8Array(0);
-  readonly #plain = new Uint8Array(DATA_BYTES_MAX + OVERHEAD_BYTES);
+export class SspFramer extends Framer<SspWireEvent> {
+  constructor() {
+    const plain = new Uint8Array(DATA_BYTES_MAX + OVERHEAD_BYTES);
+    super((bytes, at) => frameAt(bytes, at, plain));
+  }
+}
 
-  /** The frames that are complete now, and what was thrown away on the way. */
-  push(chunk: Uint8Array): SspWireEvent[] {
-    const bytes = new Uint8Array(this.#pending.length + chunk.length);
-    bytes.set(this.#pending);
-    bytes.set(chunk, this.#pending.length);
-    const events: SspWireEvent[] = [];
-    let at = 0;
-    let keptFrom = 0;
-    const discardUpTo = (end: number) => {
-      if (end > keptFrom) events.push({ kind: 'discarded', bytes: bytes.slice(keptFrom, end) });
-    };
-    while (at < bytes.length) {
-      const end = this.#frameEnd(bytes, at);
-      if (end === 'incomplete') break;
-      if (end === 'none') {
-        at++;
-        continue;
-      }
-      discardUpTo(at);
-      events.push({ kind: 'frame', frame: this.#frame() });
-      at = end;
-      keptFrom = end;
+/** `plain` is room for the bytes of one frame, unstuffed. */
+function frameAt(bytes: Uint8Array, start: number, plain: Uint8Array): Found<SspWireEvent> {
+  if (bytes[start] !== START) return 'none';
+  let count = 0;
+  let wanted = OVERHEAD_BYTES;
+  for (let at = start + 1; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte === START) {
+      // No address has this value, so a doubled byte here is noise before a true start.
+      if (count === 0) return 'none';
+      if (at + 1 === bytes.length) return 'incomplete';
+      if (bytes[at + 1] !== START) return 'none';
+      at++;
     }
-    discardUpTo(at);
-    this.#pending = bytes.slice(at);
-    return events;
+    plain[count++] = byte;
+    if (count === 1 && (byte & 0x7f) > ADDRESS_MAX) return 'none';
+    if (count === 2 && byte === 0) return 'none';
+    if (count === 2) wanted = byte + OVERHEAD_BYTES;
+    if (count !== wanted) continue;
+    const crc = (plain[count - 2] ?? 0) | ((plain[count - 1] ?? 0) << 8);
+    if (crc !== crc16Ssp(plain, 0, count - 2)) return 'none';
+    return { event: { kind: 'frame', frame: frameOf(plain) }, end: at + 1 };
   }
+  return 'incomplete';
+}
 
-  /** Whether a frame has begun and is not complete. */
-  get isWaiting(): boolean {
-    return this.#pending.length > 0;
-  }
-
-  /** The line is silent, so the unfinished frame is none; what is behind its start may be one. */
-  flush(): SspWireEvent[] {
-    const events: SspWireEvent[] = [];
-    while (this.isWaiting) {
-      const pending = this.reset();
-      events.push({ kind: 'discarded', bytes: pending.slice(0, 1) });
-      events.push(...this.push(pending.slice(1)));
-    }
-    return events;
-  }
-
-  /** Forgets an unfinished frame; gives what it was. */
-  reset(): Uint8Array {
-    const pending = this.#pending;
-    this.#pending = new Uint8Array(0);
-    return pending;
-  }
-
-  /** Where the good frame that starts here ends; its bytes, unstuffed, are then in `#plain`. */
-  #frameEnd(bytes: Uint8Array, start: number): number | 'none' | 'incomplete' {
-    if (bytes[start] !== START) return 'none';
-    let count = 0;
-    let wanted = OVERHEAD_BYTES;
-    for (let at = start + 1; at < bytes.length; at++) {
-      const byte = bytes[at] ?? 0;
-      if (byte === START) {
-        // No address has this value, so a doubled byte here is noise before a true start.
-        if (count === 0) return 'none';
-        if (at + 1 === bytes.length) return 'incomplete';
-        if (bytes[at + 1] !== START) return 'none';
-        at++;
-      }
-      this.#plain[count++] = byte;
-      if (count === 1 && (byte & 0x7f) > ADDRESS_MAX) return 'none';
-      if (count === 2 && byte === 0) return 'none';
-      if (count === 2) wanted = byte + OVERHEAD_BYTES;
-      if (count === wanted) return this.#isGood(count) ? at + 1 : 'none';
-    }
-    return 'incomplete';
-  }
-
-  #isGood(count: number): boolean {
-    const crc = (this.#plain[count - 2] ?? 0) | ((this.#plain[count - 1] ?? 0) << 8);
-    return crc === crc16Ssp(this.#plain, 0, count - 2);
-  }
-
-  #frame(): SspFrame {
-    const [head = 0, length = 0] = this.#plain;
-    return {
-      sequence: head & 0x80 ? 1 : 0,
-      address: head & 0x7f,
-      data: this.#plain.slice(2, 2 + length),
-    };
-  }
+function frameOf(plain: Uint8Array): SspFrame {
+  const [head = 0, length = 0] = plain;
+  return { sequence: head & 0x80 ? 1 : 0, address: head & 0x7f, data: plain.slice(2, 2 + length) };
 }
 
 const POLYNOMIAL = 0x8005;
