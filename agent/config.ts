@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '#protocol/base/errors.ts';
 import { minorDigits } from '#protocol/base/money.ts';
+import { languages } from './texts/fill.ts';
 
 const wholeSats = z.int().nonnegative();
 
@@ -36,6 +37,10 @@ const deviceSchema = z.strictObject({
 /** The file's schema. Defaults are said here and nowhere else. */
 export const configSchema = z.strictObject({
   currency: z.string().refine(isCurrency, 'must be an ISO 4217 code such as USD'),
+  language: z
+    .enum(languages)
+    .default('en')
+    .describe('Of the screen, until a customer chooses another, and of `spire service`.'),
   model: z.string().default('bitSpire'),
   support: z.strictObject({
     contact: z.string().min(3).describe('Shown with every reference: a telephone number, say.'),

@@ -17,12 +17,13 @@ import { availableBays } from './cash-out/available.ts';
 import { offeredAmounts } from './cash-out/denominate.ts';
 import { invoiceOf } from './cash-out/payments.ts';
 import { hashClaimCode, isClaimCode } from './claim-code.ts';
-import type { CashInContext, cashInMachine } from './machines/cash-in.ts';
-import type { cashOutMachine } from './machines/cash-out.ts';
+import type { CashInContext, CashInEnd, cashInMachine } from './machines/cash-in.ts';
+import type { CashOutEnd, cashOutMachine } from './machines/cash-out.ts';
 import type { CustomerEvent, Opening, SpireEvent, spireMachine } from './machines/spire.ts';
 import type { Parts } from './parts.ts';
-import type { Direction } from './reasons.ts';
+import type { Direction, Reason } from './reasons.ts';
 import { isSuspended } from './restore.ts';
+import { reasonKey, type Said, say } from './texts/customer.ts';
 
 /** Wrong claim codes that are let pass in the window (design 7.7). */
 const WRONG_TRIES_MAX = 5;
@@ -35,22 +36,9 @@ const RESULTS_MAX = 256;
 /** What lets nobody in, also for a claim that needs no open direction. */
 const SERVES_NOBODY: ReadonlySet<string> = new Set(['updating', 'exchangeActive']);
 
-type Refusal = Extract<CommandResult, { ok: false }>['code'];
+type Refused = Extract<CommandResult, { ok: false }>;
+type Refusal = Refused['code'];
 type SpireActor = ActorRefFrom<typeof spireMachine>;
-
-const ENDS: Readonly<Record<string, string>> = {
-  claimed: 'Your sats have been claimed. Thank you.',
-  unclaimed: 'The code on the screen has gone dark. Your five words bring it back.',
-  owed: 'Your money is safe. Keep your five words and your reference.',
-  cancelled: 'Nothing was taken.',
-  closed: 'This is not possible now.',
-  needsOperator: 'Please call the operator and read out your reference. Keep your five words.',
-  dispensed: 'Thank you.',
-  presentedNotTaken: 'Your notes are waiting in the slot.',
-  remainder: 'Part of your cash is still owed. Your five words are good for it at this machine.',
-  expired: 'The invoice has expired. If you paid it after all, your five words are good for it.',
-  failed: 'This did not work. Nothing was taken.',
-};
 
 /**
  * Ends that went well: what was said on the way, about a note that came back, is not how it
@@ -58,12 +46,13 @@ const ENDS: Readonly<Record<string, string>> = {
  */
 const GOOD_ENDS: ReadonlySet<string> = new Set(['claimed', 'unclaimed', 'dispensed']);
 
-const heldWords = (reference: string): string =>
-  `The operator has to settle this (reference ${reference}).`;
+const held = (reference: string): Said => say('closed', 'refusal.held', { reference });
 
-function endText(end: string, notice: CashInContext['notice']): string {
-  const usual = ENDS[end] ?? end;
-  return GOOD_ENDS.has(end) ? usual : (notice?.text ?? usual);
+/** The operator's sentence with its details, and the name of the customer's. */
+const reasonWords = ({ code, text }: Reason): Said => ({ code, text, key: reasonKey(code) });
+
+function endWords(end: CashInEnd | CashOutEnd, notice: CashInContext['notice']): Said {
+  return notice === null || GOOD_ENDS.has(end) ? say(end, `end.${end}`) : { ...notice, code: end };
 }
 
 /** Puts commands to the machine and shows it. */
@@ -112,8 +101,14 @@ export class Desk {
     }
   }
 
-  #refuse(code: Refusal, reason: string): CommandResult {
+  /** Refuses for a cause that only a program can have: the screen never asks for it. */
+  #refuse(code: Refusal, reason: string): Refused {
     return { ok: false, code, reason, step: this.#session.step };
+  }
+
+  /** Refuses with a sentence of the catalogue. */
+  #tell(code: Refusal, { text, key, values }: Said): Refused {
+    return { ...this.#refuse(code, text), key, values };
   }
 
   #accept(id: string, step: number): CommandResult {
@@ -125,13 +120,16 @@ export class Desk {
     if (command.step !== 0) return this.#refuse('sequenceError', 'a session opens at step 0');
     // Also the claims that no closed direction keeps from being shown.
     const nobody = this.#parts.board.list(direction).find(({ code }) => SERVES_NOBODY.has(code));
-    if (nobody) return this.#refuse('closed', nobody.text);
+    if (nobody) return this.#tell('closed', reasonWords(nobody));
     const snapshot = this.#spire.getSnapshot();
-    if (snapshot.context.opening) return this.#refuse('busy', 'another session is on');
+    if (snapshot.context.opening) {
+      return this.#tell('busy', say('busy', 'refusal.anotherSession'));
+    }
     const event: SpireEvent = { type: 'session.opened', opening };
     if (!snapshot.can(event)) {
       const [reason] = this.#parts.board.list(direction);
-      return this.#refuse('closed', reason?.text ?? 'The machine is not ready yet.');
+      const words = reason ? reasonWords(reason) : say('closed', 'refusal.notReady');
+      return this.#tell('closed', words);
     }
     // Before the event: the machine may change the view at once.
     const accepted = this.#accept(command.session, 0);
@@ -141,19 +139,19 @@ export class Desk {
 
   #chooseAmount(command: CustomerCommand, amountMinor: number): CommandResult {
     const amount = this.#offered().find((offered) => offered === amountMinor);
-    if (amount === undefined) return this.#refuse('usage', 'this amount is not offered now');
+    if (amount === undefined) return this.#tell('usage', say('usage', 'refusal.notOffered'));
     return this.#pass(command, { type: 'amount.chosen', amount });
   }
 
   #pass(command: CustomerCommand, event: CustomerEvent): CommandResult {
     if (command.session !== this.#session.id) {
-      return this.#refuse('notFound', 'this session is over');
+      return this.#tell('notFound', say('notFound', 'refusal.sessionOver'));
     }
     if (command.step !== this.#session.step) {
       return this.#refuse('sequenceError', `the next step is ${this.#session.step}`);
     }
     if (!this.#can(event)) {
-      return this.#refuse('sequenceError', 'this is not possible now');
+      return this.#tell('sequenceError', say('closed', 'refusal.notNow'));
     }
     const accepted = this.#accept(command.session, command.step);
     this.#spire.send(event);
@@ -164,18 +162,15 @@ export class Desk {
     const { store, clock, claimKey } = this.#parts;
     const now = clock.now();
     if (store.wrongTries.countSince('claim', now - WRONG_TRIES_MS) >= WRONG_TRIES_MAX) {
-      return this.#refuse('tooManyTries', 'Too many wrong codes. Please wait ten minutes.');
+      return this.#tell('tooManyTries', say('tooManyTries', 'refusal.tooManyTries'));
     }
     if (!isClaimCode(code)) {
-      return this.#refuse(
-        'notFound',
-        'This is not a code: please check the spelling of its words.',
-      );
+      return this.#tell('notFound', say('notFound', 'refusal.notACode'));
     }
     const transaction = store.transactions.byClaimHash(hashClaimCode(claimKey, code));
     if (!transaction) {
       store.commit(() => store.wrongTries.add('claim', now));
-      return this.#refuse('notFound', 'No such code at this machine.');
+      return this.#tell('notFound', say('notFound', 'refusal.noSuchCode'));
     }
     const due = store.obligations
       .forTransaction(transaction.id)
@@ -190,7 +185,7 @@ export class Desk {
       };
       return this.#open(command, opening, 'cashOut');
     }
-    if (due.some(isSuspended)) return this.#refuse('closed', heldWords(transaction.reference));
+    if (due.some(isSuspended)) return this.#tell('closed', held(transaction.reference));
     const young = now - transaction.createdAtUnixMs < LINK_SHOWN_MS;
     if (
       transaction.kind === 'cashIn' &&
@@ -200,9 +195,9 @@ export class Desk {
     ) {
       return this.#open(command, { kind: 'claimSats', transactionId: transaction.id }, 'cashIn');
     }
-    if (due.length > 0) return this.#refuse('closed', heldWords(transaction.reference));
-    const words = `Nothing is owed any more (reference ${transaction.reference}).`;
-    return this.#refuse('closed', words);
+    if (due.length > 0) return this.#tell('closed', held(transaction.reference));
+    const { reference } = transaction;
+    return this.#tell('closed', say('closed', 'refusal.over', { reference }));
   }
 
   /** Whether the session that is on knows this event in its present state. */
@@ -224,7 +219,7 @@ export class Desk {
     const fraction = (direction: Direction) => (fees ? feeFractionOf(fees[direction]) : null);
     const side = (direction: Direction) => ({
       open: board.open(direction),
-      reasons: board.list(direction).map(({ code, text }) => ({ code, text })),
+      reasons: board.list(direction).map(reasonWords),
       feeFraction: fraction(direction),
     });
     return {
@@ -258,7 +253,7 @@ export class Desk {
 
   #common(
     id: TransactionId | null,
-    context: Pick<CashInContext, 'notice'> & { end: string | null },
+    context: Pick<CashInContext, 'notice'> & { end: CashInEnd | CashOutEnd | null },
     ended: boolean,
   ) {
     const { store } = this.#parts;
@@ -270,10 +265,7 @@ export class Desk {
       reference: transaction?.reference ?? null,
       claimCode: code?.reveal() ?? null,
       notice: context.notice,
-      outcome:
-        ended && context.end !== null
-          ? { code: context.end, text: endText(context.end, context.notice) }
-          : null,
+      outcome: ended && context.end !== null ? endWords(context.end, context.notice) : null,
     };
   }
 

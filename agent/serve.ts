@@ -101,6 +101,7 @@ async function serve(
     socketPath: config.paths.socket,
     screen: { host: '127.0.0.1', port: config.screen.port },
     screenFile: join(import.meta.dirname, 'screen/index.html'),
+    language: config.language,
   });
   // The screen's browser is started with this line; whoever has it acts as the customer.
   stdout.write(`${JSON.stringify({ screen: api.screenUrl })}\n`);

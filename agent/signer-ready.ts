@@ -2,6 +2,7 @@
 import type { Notice } from './machines/cash-in.ts';
 import type { Parts } from './parts.ts';
 import type { Direction } from './reasons.ts';
+import { say } from './texts/customer.ts';
 
 /** A signature younger than this proves the signer, ms. Source: design 9. */
 const PROVEN_MS = 60_000;
@@ -12,10 +13,12 @@ const PROVEN_MS = 60_000;
  */
 const NEEDED: Readonly<Record<Direction, number>> = { cashIn: 48, cashOut: 64 };
 
+const OVERDRAWN: Notice = say('signatures', 'notice.signatures');
+
 /** Why there are not enough signatures for a session, as a sentence; undefined when there are. */
 export function shortOfSignatures(parts: Parts, direction: Direction): string | undefined {
   if (parts.signatures.has(NEEDED[direction])) return undefined;
-  return 'The signer has given as many signatures as it may for now.';
+  return OVERDRAWN.text;
 }
 
 /**
@@ -27,8 +30,8 @@ export async function readySigner(parts: Parts, direction: Direction): Promise<N
   const health = signer.health();
   const isOld = health.kind !== 'ok' || clock.monotonic() - health.atMonotonicMs > PROVEN_MS;
   if (isOld && (await signer.probe()).kind !== 'ok') {
-    return { code: 'signerUnreachable', text: 'This machine cannot reach its signer now.' };
+    return say('signerUnreachable', 'notice.signerUnreachable');
   }
   if (signatures.reserve(NEEDED[direction])) return undefined;
-  return { code: 'signatures', text: shortOfSignatures(parts, direction) ?? '' };
+  return OVERDRAWN;
 }

@@ -47,6 +47,15 @@ export const customerCommand = z.discriminatedUnion('do', [
 ]);
 export type CustomerCommand = z.infer<typeof customerCommand>;
 
+/** What another language needs to say the same sentence. */
+const translation = {
+  key: z.string().optional().describe("The sentence's name in the catalogue (agent/texts)."),
+  values: z
+    .record(z.string(), z.union([z.string(), z.number()]))
+    .optional()
+    .describe('What is put in for its {names}.'),
+};
+
 /** What came of a command. `step` is the one that the next command has to carry. */
 export const commandResult = z.discriminatedUnion('ok', [
   z.strictObject({ ok: z.literal(true), session: z.string(), step: count }),
@@ -63,13 +72,15 @@ export const commandResult = z.discriminatedUnion('ok', [
     ]),
     reason: z.string(),
     step: count,
+    ...translation,
   }),
 ]);
 export type CommandResult = z.infer<typeof commandResult>;
 
 const words = z.strictObject({
   code: z.string().describe('Stable word for programs.'),
-  text: z.string().describe('Sentence for people.'),
+  text: z.string().describe('Sentence for people, in English.'),
+  ...translation,
 });
 
 const direction = z.strictObject({

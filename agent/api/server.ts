@@ -8,6 +8,8 @@ import type { Log } from '#protocol/base/log.ts';
 import type { Secret } from '#protocol/base/secret.ts';
 import { Refusal } from '../exchange/refusal.ts';
 import type { SpireService } from '../service.ts';
+import type { Language } from '../texts/fill.ts';
+import { withTexts } from '../texts/screen-texts.ts';
 import { ApiError, checked, codeOfStatus } from './errors.ts';
 import { EventStreams } from './events.ts';
 import {
@@ -50,6 +52,8 @@ export interface ApiOptions {
   };
   /** The one-file screen. */
   readonly screenFile: string;
+  /** The screen's language until a customer chooses another; English unless given. */
+  readonly language?: Language;
 }
 
 /** The running API. */
@@ -108,7 +112,7 @@ async function startCustomerScope(
   screen: { readonly host: string; readonly port: number },
   token: Secret<string>,
 ): Promise<{ server: ScopeServer; port: number }> {
-  const page = readFileSync(options.screenFile, 'utf8');
+  const page = withTexts(readFileSync(options.screenFile, 'utf8'), options.language ?? 'en');
   const policy = screenPolicy(page);
   // A screen that is open over an update sees by this header that it is the old one.
   const headers = { ...SECURITY_HEADERS, 'x-spire-screen': sha256(page).toString('hex') };

@@ -9,16 +9,17 @@ import type {
 } from '../machines/cash-in.ts';
 import { effect } from '../machines/effect.ts';
 import type { Parts } from '../parts.ts';
+import { isSaidKey, type Said, say } from '../texts/customer.ts';
 import { depositNote, returnNote } from './note.ts';
 import { arm, conclude, disarm, judge, quote } from './session.ts';
 import type { Withdraws } from './withdraws.ts';
 
-const REFUSALS: Readonly<Record<string, string>> = {
-  inhibited: 'This note is not accepted now.',
-  unrecognised: 'The note was not recognised. Try it flat and straight, or another one.',
-  insertion: 'The note went in askew. Please try again.',
-  multiple: 'One note at a time, please.',
-};
+/** Why a note came back: the catalogue's sentence for it, or the one that fits all. */
+function refusal(reason: string): Said {
+  const code = `refused.${reason}`;
+  const key = `notice.${code}`;
+  return say(code, isSaidKey(key) ? key : 'notice.refused');
+}
 
 /** Everything that `cashInMachine.provide` wants. */
 export function cashInActors(parts: Parts, withdraws: Withdraws) {
@@ -51,20 +52,14 @@ export function cashInActors(parts: Parts, withdraws: Withdraws) {
           case 'note.refused':
             sendBack({
               type: 'note.refused',
-              notice: {
-                code: `refused.${event.reason}`,
-                text: REFUSALS[event.reason] ?? 'The note came back. Please try another one.',
-              },
+              notice: refusal(event.reason),
             });
             break;
           case 'status.changed':
             if (event.status.device !== 'ready' || event.status.cashBox !== 'ok') {
               sendBack({
                 type: 'acceptor.lost',
-                notice: {
-                  code: 'acceptorLost',
-                  text: 'The note slot cannot take more notes now. What you put in counts.',
-                },
+                notice: say('acceptorLost', 'notice.slotLost'),
               });
             }
             break;

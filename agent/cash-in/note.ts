@@ -16,6 +16,7 @@ import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
 import { tellQuarantine } from '../quarantine.ts';
 import { recoveryPolicy } from '../recovery-policy.ts';
+import { say } from '../texts/customer.ts';
 import { addExposure } from './exposure.ts';
 import { afterNote, totalOf, transactionOf } from './terms.ts';
 
@@ -162,10 +163,7 @@ function settleUnknown(
   parts.changed();
   return {
     kind: 'unknown',
-    notice: {
-      code: 'noteUnknown',
-      text: 'The machine does not know where your last note went. Your code holds it.',
-    },
+    notice: say('noteUnknown', 'notice.noteUnknown'),
   };
 }
 
@@ -181,8 +179,7 @@ function settleNotSent(
     const body = aboutNote(intent, input, evidence);
     parts.store.journal.append('note.notMoved', body, input.transactionId);
   });
-  const text = 'Your note was not taken. If it does not come back, please call the operator.';
-  return { kind: 'returned', notice: { code: 'noteNotTaken', text } };
+  return { kind: 'returned', notice: say('noteNotTaken', 'notice.noteNotTaken') };
 }
 
 /** Puts the escrowed note in the cash box. */

@@ -17,13 +17,11 @@ import type {
 import { hasOpenAct, tellOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
 import { readySigner } from '../signer-ready.ts';
+import { type SaidKey, say } from '../texts/customer.ts';
 import { giveBack } from './note.ts';
 import { capFor, closedBy, FRESH_MS, termsNow, transactionOf } from './terms.ts';
 
-const closed = (code: string, text: string): { kind: 'closed'; notice: Notice } => ({
-  kind: 'closed',
-  notice: { code, text },
-});
+const closed = (notice: Notice): { kind: 'closed'; notice: Notice } => ({ kind: 'closed', notice });
 
 const ZERO = sats(0);
 
@@ -36,16 +34,16 @@ export async function quote(parts: Parts): Promise<QuoteOutcome> {
   const notice = await readySigner(parts, 'cashIn');
   if (notice) return { kind: 'closed', notice };
   const balance = await parts.walletWatch.balance(FRESH_MS);
-  if (balance === undefined) return closed('wallet', 'This machine cannot reach its wallet now.');
+  if (balance === undefined) return closed(say('wallet', 'notice.walletUnreachable'));
   const rate = await parts.rates.fresh(FRESH_MS);
-  if (!rate) return closed('noRate', 'There is no reliable bitcoin price now.');
+  if (!rate) return closed(say('noRate', 'notice.noRate'));
   const cap = capFor(parts, balance, ZERO);
   const why = closedBy(cap);
-  if (why) return closed('limit', why);
+  if (why) return closed(say('limit', why));
   const terms = termsNow(parts, rate, cap, ZERO);
-  if (!terms) return closed('awaitingFees', 'The operator has not set the fees yet.');
+  if (!terms) return closed(say('awaitingFees', 'notice.awaitingFees'));
   if (terms.accepted.length === 0) {
-    return closed('limit', 'No banknote fits under what this machine may take now.');
+    return closed(say('limit', 'notice.limitNotes'));
   }
   return { kind: 'quoted', transactionId: openTransaction(parts, terms), terms };
 }
@@ -89,20 +87,20 @@ function openTransaction(parts: Parts, terms: CashInTerms): TransactionId {
 /** Tells the acceptor which notes fit now; rate and balance are renewed when old. */
 export async function arm(parts: Parts, transactionId: TransactionId): Promise<ArmOutcome> {
   const { principalSats } = transactionOf(parts, transactionId);
-  const failed = (text: string): ArmOutcome => ({
+  const failed = (key: SaidKey): ArmOutcome => ({
     kind: 'failed',
-    notice: { code: 'interrupted', text },
+    notice: say('interrupted', key),
   });
-  const lost = 'The note slot cannot take more notes now. What you put in counts.';
+  const lost = 'notice.slotLost';
   const { device, cashBox } = parts.acceptor.status();
   if (device !== 'ready' || cashBox !== 'ok') return failed(lost);
   const balance = await parts.walletWatch.balance(FRESH_MS);
-  if (balance === undefined) return failed('The wallet cannot be reached: no more notes, please.');
+  if (balance === undefined) return failed('notice.walletGone');
   const rate = await parts.rates.fresh(FRESH_MS);
-  if (!rate) return failed('There is no reliable price now: no more notes, please.');
+  if (!rate) return failed('notice.rateGone');
   const cap = capFor(parts, balance, principalSats);
   const terms = termsNow(parts, rate, cap, principalSats);
-  if (!terms) return failed('The fees are not known any more: no more notes, please.');
+  if (!terms) return failed('notice.feesGone');
   try {
     await parts.acceptor.accept(terms.accepted);
   } catch (err) {
@@ -114,7 +112,7 @@ export async function arm(parts: Parts, transactionId: TransactionId): Promise<A
   return {
     kind: 'armed',
     terms,
-    notice: full ? { code: 'capReached', text: 'No further note fits. Please finish.' } : null,
+    notice: full ? say('capReached', 'notice.capReached') : null,
   };
 }
 
@@ -145,17 +143,14 @@ export async function judge(
   parts: Parts,
   input: { transactionId: TransactionId; value: MinorUnits; terms: CashInTerms },
 ): Promise<JudgeOutcome> {
-  const refused = (code: string, text: string): JudgeOutcome => ({
-    kind: 'refused',
-    notice: { code, text },
-  });
+  const refused = (notice: Notice): JudgeOutcome => ({ kind: 'refused', notice });
   const { principalSats } = transactionOf(parts, input.transactionId);
   if (parts.acceptor.status().cashBox !== 'ok') {
-    return refused('cashBox', 'The cash box takes no more notes. Your note came back.');
+    return refused(say('cashBox', 'notice.cashBox'));
   }
   const balance = await parts.walletWatch.balance(FRESH_MS);
   if (balance === undefined) {
-    return refused('wallet', 'The wallet cannot be reached. Your note came back.');
+    return refused(say('wallet', 'notice.walletReturned'));
   }
   const { capSats } = capFor(parts, balance, principalSats);
   const principal = principalOfNote(input.value, input.terms.rate);
@@ -164,14 +159,10 @@ export async function judge(
     (value) => principalSats + principalOfNote(value, input.terms.rate) <= capSats,
   );
   const money = (value: number) => formatMoney(value, parts.config.currency);
-  const highest = fits.length === 0 ? undefined : Math.max(...fits);
-  return refused(
-    'overCap',
-    `${money(input.value)} is more than this cash-in may still take. ` +
-      (highest === undefined
-        ? 'No note fits any more.'
-        : `The highest note that fits is ${money(highest)}.`),
-  );
+  const note = money(input.value);
+  if (fits.length === 0) return refused(say('overCap', 'notice.overCapNone', { note }));
+  const highest = money(Math.max(...fits));
+  return refused(say('overCap', 'notice.overCap', { note, highest }));
 }
 
 /** Journals how the session ended, and lets go of a code that nothing hangs on. */

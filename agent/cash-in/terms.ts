@@ -13,6 +13,7 @@ import {
 import type { Transaction } from '#state/transactions.ts';
 import type { CashInTerms, CashInTotal } from '../machines/cash-in.ts';
 import type { Parts, Rate } from '../parts.ts';
+import type { SaidKey } from '../texts/customer.ts';
 import { type EffectiveCap, effectiveCap } from './effective-cap.ts';
 import { exposureLeft } from './exposure.ts';
 
@@ -69,11 +70,11 @@ export function capFor(parts: Parts, balanceSats: number, already: Sats): Effect
 }
 
 /** Why no cash-in can be taken under these limits, or undefined. */
-export function closedBy(cap: EffectiveCap): string | undefined {
+export function closedBy(cap: EffectiveCap): SaidKey | undefined {
   if (cap.capSats > 0) return undefined;
-  if (cap.binding === 'spendable') return 'The wallet behind this machine is empty.';
-  if (cap.binding === 'budget') return 'This machine has taken what it may for now.';
-  return 'The operator has closed cash-in on this machine.';
+  if (cap.binding === 'spendable') return 'notice.limitEmpty';
+  if (cap.binding === 'budget') return 'notice.limitReached';
+  return 'notice.limitClosed';
 }
 
 /** Values of the notes that still fit under a cap at a rate. */

@@ -18,6 +18,7 @@ import type { FetchJson } from '../fetch-json.ts';
 import type { IssueOutcome, Notice } from '../machines/cash-in.ts';
 import { hasOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
+import { say } from '../texts/customer.ts';
 import { askLink, checkLnurl } from './lnurl.ts';
 import { learnCap, transactionOf } from './terms.ts';
 import { type WithdrawBody, withdrawBody, withdrawJson } from './withdraw-body.ts';
@@ -53,10 +54,7 @@ type Settlement = 'answered' | 'refused' | 'unreadable';
 type OwedKind = 'withdrawRefused' | 'withdrawUnanswered' | 'surplusLink';
 type OwedBody = Readonly<Record<string, string | number>>;
 
-const owed = (code: string, text: string): IssueOutcome => ({
-  kind: 'owed',
-  notice: { code, text } satisfies Notice,
-});
+const owed = (notice: Notice): IssueOutcome => ({ kind: 'owed', notice });
 
 /** Issues withdraw links and follows them until they are claimed. */
 export class Withdraws {
@@ -116,14 +114,11 @@ export class Withdraws {
   }
 
   #owedAs(outcome: string | undefined): IssueOutcome {
-    if (outcome === 'claimed') return owed('claimed', 'These sats have been claimed already.');
+    if (outcome === 'claimed') return owed(say('claimed', 'notice.claimed'));
     if (outcome === 'refused' || outcome === 'unreadable') {
-      return owed(
-        'withdrawRefused',
-        'The wallet cannot pay this out now. Keep your code: the operator has been told.',
-      );
+      return owed(say('withdrawRefused', 'notice.withdrawRefused'));
     }
-    return owed('withdrawPending', 'Your sats are not ready yet. Your code will bring them.');
+    return owed(say('withdrawPending', 'notice.withdrawPending'));
   }
 
   #intend(transactionId: TransactionId): Intent {

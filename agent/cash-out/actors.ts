@@ -9,6 +9,7 @@ import type {
 } from '../machines/cash-out.ts';
 import { effect } from '../machines/effect.ts';
 import type { Parts } from '../parts.ts';
+import { say } from '../texts/customer.ts';
 import { conclude } from './conclude.ts';
 import { dispenseBatch, TAKE_MS } from './dispense-batch.ts';
 import { invoice } from './invoice.ts';
@@ -41,7 +42,7 @@ async function present(parts: Parts, { transactionId }: WithTransaction): Promis
   const taken = await dispenser.waitTaken(TAKE_MS);
   store.commit(() => store.journal.append('notes.presented', { taken }, transactionId));
   if (taken !== 'notTaken') return { kind: 'taken' };
-  const text = 'Notes were left in the slot.';
-  board.set('cashOut', 'dispenser', text);
-  return { kind: 'notTaken', notice: { code: 'presentedNotTaken', text } };
+  const notice = say('presentedNotTaken', 'notice.presentedNotTaken');
+  board.set('cashOut', 'dispenser', notice.text);
+  return { kind: 'notTaken', notice };
 }

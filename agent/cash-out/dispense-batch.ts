@@ -23,6 +23,7 @@ import type { BatchOutcome, Plan } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
 import { tellQuarantine } from '../quarantine.ts';
 import { recoveryPolicy } from '../recovery-policy.ts';
+import { say } from '../texts/customer.ts';
 import { availableBays } from './available.ts';
 import { classify, type Judgement } from './classify.ts';
 import { denominate, splitBatches } from './denominate.ts';
@@ -252,12 +253,11 @@ function next(
   }
   owe(parts, plan.transactionId, POLICY.partial.owes, missing, judgement.evidence);
   const money = formatMoney(missing, parts.config.currency);
-  const text = `${money} could not be handed out. Your code holds it.`;
   return {
     kind: 'remainder',
     units,
     remainderMinor: missing,
-    notice: { code: 'remainder', text },
+    notice: say('remainder', 'notice.remainder', { money }),
   };
 }
 
@@ -270,10 +270,8 @@ function unknown(
 ): BatchOutcome {
   owe(parts, plan.transactionId, POLICY.unknown.owes, missing, judgement.evidence);
   const { reference } = saleOf(parts, plan.transactionId);
-  const text =
-    'The machine does not know how many notes came out. Please count them, keep your code, ' +
-    `and call the operator with reference ${reference}.`;
-  return { kind: 'unknown', units, notice: { code: 'dispenseUnknown', text } };
+  const notice = say('dispenseUnknown', 'notice.dispenseUnknown', { reference });
+  return { kind: 'unknown', units, notice };
 }
 
 function owe(

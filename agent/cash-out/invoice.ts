@@ -2,12 +2,13 @@
  * The invoice of a cash-out: asked for once, shown only when it is exactly right (design 7.2,
  * 7.3).
  */
-import type { Position } from '#protocol/base/ids.ts';
+import type { Position, TransactionId } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorDigits } from '#protocol/base/money.ts';
 import { type BillsOfBay, cashOutExtra } from '#protocol/rpc/dialect.ts';
 import { SignerError } from '#protocol/signer/signer.ts';
 import type { InvoiceOutcome, WithTransaction } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
+import { type Said, say } from '../texts/customer.ts';
 import { availableBays, readReservation } from './available.ts';
 import { checkInvoice } from './check-invoice.ts';
 import { INVOICE_MS, saleOf } from './sale.ts';
@@ -38,15 +39,24 @@ function billsOf(parts: Parts, { transactionId }: WithTransaction) {
   };
 }
 
+/** The journal has what the machine knows of it; the customer is told what he can use. */
+function refuse(
+  { store }: Parts,
+  transactionId: TransactionId,
+  notice: Said,
+  text = notice.text,
+): InvoiceOutcome {
+  const { code } = notice;
+  store.commit(() => store.journal.append('invoice.refused', { code, text }, transactionId));
+  return { kind: 'refused', notice };
+}
+
 /** Asks the wallet for the invoice. Whatever is wrong with it is said, and nothing is shown. */
 export async function invoice(parts: Parts, input: WithTransaction): Promise<InvoiceOutcome> {
   const { store, wallet, config, clock } = parts;
   const { transactionId } = input;
   const sale = saleOf(parts, transactionId);
-  const refused = (code: string, text: string): InvoiceOutcome => {
-    store.commit(() => store.journal.append('invoice.refused', { code, text }, transactionId));
-    return { kind: 'refused', notice: { code, text } };
-  };
+  const refused = (notice: Said, text?: string) => refuse(parts, transactionId, notice, text);
   const made = await wallet
     .createInvoice({
       wireSats: sale.wireSats,
@@ -65,18 +75,24 @@ export async function invoice(parts: Parts, input: WithTransaction): Promise<Inv
       if (error instanceof SignerError) return error;
       throw error;
     });
-  if (made instanceof SignerError) return refused('signer', `No invoice: ${made.message}`);
-  if (made.kind === 'refused') return refused('wallet', `The wallet refused: ${made.words}`);
-  if (made.kind === 'malformed') return refused('wallet', `No invoice: ${made.reason}`);
-  if (made.kind === 'unanswered') return refused('wallet', 'The wallet did not answer in time.');
+  if (made instanceof SignerError) {
+    return refused(say('signer', 'notice.invoiceSigner'), `no invoice: ${made.message}`);
+  }
+  if (made.kind === 'refused') {
+    return refused(say('wallet', 'notice.walletRefused', { words: made.words }));
+  }
+  if (made.kind === 'malformed') {
+    return refused(say('wallet', 'notice.invoiceNone'), `no invoice: ${made.reason}`);
+  }
+  if (made.kind === 'unanswered') return refused(say('wallet', 'notice.walletSilent'));
   const { bolt11, paymentHash, walletId } = made.value;
   if (walletId !== undefined && walletId !== parts.walletId) {
-    const text = 'The wallet that answers is not the one this machine is paired with.';
-    parts.board.setBoth('walletMismatch', text);
-    return refused('walletMismatch', text);
+    const notice = say('walletMismatch', 'notice.walletMismatch');
+    parts.board.setBoth('walletMismatch', notice.text);
+    return refused(notice);
   }
   if (walletId === undefined && !parts.walletWatch.named()) {
-    return refused('walletMismatch', 'It is not proven whose wallet this is.');
+    return refused(say('walletMismatch', 'notice.walletUnproven'));
   }
   const check = checkInvoice({
     bolt11,
@@ -85,7 +101,7 @@ export async function invoice(parts: Parts, input: WithTransaction): Promise<Inv
     network: config.network,
     nowUnixMs: clock.now(),
   });
-  if (check.kind === 'bad') return refused('invoice', `No payment is asked for: ${check.reason}.`);
+  if (check.kind === 'bad') return refused(say('invoice', 'notice.invoiceBad'), check.reason);
   const { expiresAtUnixMs } = check;
   store.commit(() => {
     store.intents.open({

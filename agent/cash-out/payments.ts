@@ -12,6 +12,7 @@ import type { Intent } from '#state/intents.ts';
 import type { Store } from '#state/store.ts';
 import type { PaymentOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
+import { say } from '../texts/customer.ts';
 import { INVOICE_MS, releaseReservation, saleOf } from './sale.ts';
 
 /** Pauses between two questions: 2, 3, 5, then every 10 s (design 7.4). */
@@ -30,10 +31,7 @@ const UNHEARD_PAUSE_MS = 600_000;
 
 const HELD: PaymentOutcome = {
   kind: 'held',
-  notice: {
-    code: 'paymentHeld',
-    text: 'The payment is there, but it does not prove itself. Your code holds it.',
-  },
+  notice: say('paymentHeld', 'notice.paymentHeld'),
 };
 
 const bodySchema = z.object({
@@ -110,8 +108,7 @@ export class Payments {
         const outcome = await this.#ask(transactionId, () => signal.aborted);
         if (typeof outcome === 'object') return outcome;
         if (clock.now() > this.#shownUntil(transactionId) + GRACE_MS) {
-          const text = 'The invoice has expired. If you paid it after all, your code holds it.';
-          return { kind: 'expired', notice: { code: 'expired', text } };
+          return { kind: 'expired', notice: say('expired', 'notice.expired') };
         }
       }
     } finally {

@@ -1,6 +1,7 @@
 /** Cash that is owed, handed out by its claim code, once (design 7.7). */
 import type { CashOutInput, ReserveOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
+import { type SaidKey, say } from '../texts/customer.ts';
 import { availableBays } from './available.ts';
 import { openClaim } from './claim.ts';
 import { denominate, splitBatches } from './denominate.ts';
@@ -12,18 +13,18 @@ export async function redeem(
 ): Promise<ReserveOutcome> {
   const { store, config } = parts;
   const { transactionId, obligationId } = input;
-  const refused = (text: string): ReserveOutcome => ({
+  const refused = (key: SaidKey): ReserveOutcome => ({
     kind: 'refused',
-    notice: { code: 'claim', text },
+    notice: say('claim', key),
   });
   const obligation = store.obligations.get(obligationId);
   if (obligation?.state !== 'open' || obligation.amountMinor === undefined) {
-    return refused('Nothing is owed on this code any more.');
+    return refused('notice.nothingOwed');
   }
   const { amountMinor } = obligation;
   const units = denominate(amountMinor, availableBays(parts), config.limits.cashOutNotesMax);
   if (!units) {
-    return refused('The machine cannot make this amount now. Your code stays good.');
+    return refused('notice.claimNotNow');
   }
   const ordinal = openClaim(parts, { transactionId, obligationId, amountMinor });
   const batches = splitBatches(units, parts.dispenser.capabilities.batchMax);

@@ -11,9 +11,11 @@ import {
 import type { Transaction } from '#state/transactions.ts';
 import { FRESH_MS } from '../cash-in/terms.ts';
 import { hashClaimCode, newClaimCode } from '../claim-code.ts';
+import type { Notice } from '../machines/cash-in.ts';
 import type { ReserveOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
 import { readySigner } from '../signer-ready.ts';
+import { say } from '../texts/customer.ts';
 import { availableBays } from './available.ts';
 import { denominate, splitBatches } from './denominate.ts';
 
@@ -40,21 +42,18 @@ export async function reserve(
   { amount }: { readonly amount: MinorUnits },
 ): Promise<ReserveOutcome> {
   const { store, clock, random, config } = parts;
-  const refused = (code: string, text: string): ReserveOutcome => ({
-    kind: 'refused',
-    notice: { code, text },
-  });
+  const refused = (notice: Notice): ReserveOutcome => ({ kind: 'refused', notice });
   const fees = parts.fees();
-  if (!fees) return refused('awaitingFees', 'The operator has not set the fees yet.');
+  if (!fees) return refused(say('awaitingFees', 'notice.awaitingFees'));
   const notice = await readySigner(parts, 'cashOut');
   if (notice) return { kind: 'refused', notice };
   const rate = await parts.rates.fresh(FRESH_MS);
-  if (!rate) return refused('noRate', 'There is no reliable bitcoin price now.');
+  if (!rate) return refused(say('noRate', 'notice.noRate'));
   if (store.intents.listOpen('payment').length >= ABANDONED_MAX) {
-    return refused('busy', 'Too many invoices wait for their payment. Please try again shortly.');
+    return refused(say('busy', 'notice.busy'));
   }
   const units = denominate(amount, availableBays(parts), config.limits.cashOutNotesMax);
-  if (!units) return refused('noNotes', 'The machine cannot make this amount any more.');
+  if (!units) return refused(say('noNotes', 'notice.noNotes'));
   const principal = principalOfPayout(amount, rate.minorPerBtc);
   const fee = feeSats(principal, fees.cashOut);
   const id = newTransactionId(random);

@@ -6,6 +6,7 @@
 import { assign, fromCallback, setup } from 'xstate';
 import type { TransactionId } from '#protocol/base/ids.ts';
 import type { MinorPerBtc, MinorUnits, Sats } from '#protocol/base/money.ts';
+import { type Said, say } from '../texts/customer.ts';
 import { given, stub } from './effect.ts';
 
 /** What opens the session: a new deposit, or a claim on an old one. */
@@ -35,10 +36,7 @@ export interface CashInTotal {
 }
 
 /** A code and its sentence for the customer. */
-export interface Notice {
-  readonly code: string;
-  readonly text: string;
-}
+export type Notice = Said;
 
 export type QuoteOutcome =
   | {
@@ -113,7 +111,7 @@ const EMPTY: CashInTotal = {
   net: 0 as Sats,
 };
 
-const RETURNED: Notice = { code: 'noteReturned', text: 'Your note came back. Please take it.' };
+const RETURNED: Notice = say('noteReturned', 'notice.noteReturned');
 
 /** What only an operator can settle stays so, whatever else of the session still went well. */
 function endOf({ end }: CashInContext, next: CashInEnd): CashInEnd {
@@ -228,10 +226,7 @@ const unforeseen = {
     {
       type: 'say',
       params: {
-        notice: {
-          code: 'fault',
-          text: 'Something went wrong inside the machine. Your code holds what you put in.',
-        },
+        notice: say('fault', 'notice.faultIn'),
       },
     },
   ],

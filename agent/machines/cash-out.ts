@@ -7,6 +7,7 @@ import { assign, setup } from 'xstate';
 import type { UnitCount } from '#hal/cash-dispenser.ts';
 import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
+import { say } from '../texts/customer.ts';
 import type { Notice } from './cash-in.ts';
 import { given, outcomeAs, stub } from './effect.ts';
 
@@ -123,10 +124,7 @@ function added(
   return sum;
 }
 
-const FAULT: Notice = {
-  code: 'fault',
-  text: 'Something went wrong inside the machine. Your code holds what you paid.',
-};
+const FAULT: Notice = say('fault', 'notice.faultOut');
 
 const unforeseen = {
   target: '#cashOut.needsOperator',

@@ -35,6 +35,7 @@ describe('a configuration', () => {
   test('with the least that must be said has every default', () => {
     expect(parseConfig(LEAST)).toEqual({
       ...LEAST,
+      language: 'en',
       model: 'bitSpire',
       replugNeedsPerson: false,
       network: 'bitcoin',

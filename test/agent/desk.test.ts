@@ -27,7 +27,8 @@ test('a command out of its place is refused and changes nothing', async () => {
   await machine.untilCashIn(({ phase }) => phase === 'inserting', 'the slot is open');
   expect(await give({ do: 'startCashOut', session: B, step: 0 })).toMatchObject({
     code: 'busy',
-    reason: 'another session is on',
+    reason: 'Another customer is being served.',
+    key: 'refusal.anotherSession',
   });
   expect(refusal(await give({ do: 'cancel', session: B, step: 1 }))).toBe('notFound');
   expect(await give({ do: 'cancel', session: A, step: 7 })).toMatchObject({
@@ -52,7 +53,7 @@ test('a cash-out knows no "finish", and an amount only while it is offered', asy
   const odd = { do: 'chooseAmount', session: A, step: 1, amountMinor: 30_00 } as const;
   expect(await give(odd)).toMatchObject({
     code: 'usage',
-    reason: 'this amount is not offered now',
+    reason: 'This amount is not offered any more.',
   });
   expect(machine.cashOut.offeredMinor).toContain(70_00);
 });

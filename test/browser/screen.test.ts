@@ -4,6 +4,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CommandResult, MachineView } from '#agent/api/schemas.ts';
 import { type RunningApi, startApi } from '#agent/api/server.ts';
+import { type Language, languages } from '#agent/texts/fill.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { FakeService } from '#test/agent/api/fake-service.ts';
@@ -42,7 +43,7 @@ let page: Page;
 let tokenFile: string;
 const faults: string[] = [];
 
-const start = (port: number) =>
+const start = (port: number, language: Language = 'en') =>
   startApi({
     service,
     log: silentLog,
@@ -50,6 +51,7 @@ const start = (port: number) =>
     random: systemRandom,
     screen: { host: '127.0.0.1', port, tokenFile },
     screenFile: SCREEN_FILE,
+    language,
   });
 const address = () => api.screenUrl ?? '';
 const shown = (name: string) => page.waitForSelector(`body[data-screen="${name}"]`);
@@ -112,8 +114,13 @@ describe.each([
   ['portrait', portrait],
   ['landscape', landscape],
 ] as const)('%s', (_name, viewport) => {
-  test('every screen is whole, and its buttons can be hit', async () => {
+  test.each(languages)('every screen is whole in %s, and its buttons can be hit', async (own) => {
     await page.setViewportSize(viewport);
+    await api.close();
+    api = await start(0, own);
+    await page.goto(address());
+    await page.reload();
+    await shown('idle');
     for (const [name, view] of screens) {
       service.show(view);
       await expect
@@ -298,6 +305,34 @@ test('a closed direction says why and cannot be pressed', async () => {
   expect(await page.getByRole('button', { name: /Buy bitcoin/ }).isDisabled()).toBe(true);
   const open = page.getByRole('button', { name: /Sell bitcoin/ });
   await expect.poll(() => open.isEnabled()).toBe(true);
+});
+
+test('a customer chooses his language, and the next one finds that of the machine', async () => {
+  await reloadWithOwnClock();
+  const refused = { key: 'refusal.over', values: { reference: REFERENCE } };
+  const reasons = [{ code: 'noRate', text: 'No price: c', key: 'reason.noRate' }];
+  service.show({ ...idleView, cashIn: { open: false, reasons, feeFraction: null } });
+  await page.getByText('There is no reliable bitcoin price now.').waitFor();
+  await press('Español');
+  await page.getByText('¿Qué desea hacer?').waitFor();
+  expect(await page.evaluate('document.documentElement.lang')).toBe('es');
+  expect(await text()).toContain('Por ahora no hay un precio confiable del bitcoin.');
+  service.answer = () => ({ ...refusal('closed', 'Nothing is owed.'), ...refused });
+  await page.clock.runFor(1_000);
+  await page.getByRole('button', { name: /Vender bitcoin/ }).click();
+  await page.getByText(`Ya no se debe nada (referencia ${REFERENCE}).`).waitFor();
+  service.show(cashIn({ notes: 2, fiatMinor: 4_000, claimCode: CLAIM_CODE }));
+  await page.getByText('2 billetes').waitFor();
+  await page.getByText('Ha metido $40').waitFor();
+  service.show(idleView);
+  await page.getByText('What would you like to do?').waitFor();
+  await page.clock.runFor(1_000);
+  await press('Español');
+  await page.getByText('¿Qué desea hacer?').waitFor();
+  await pass(50);
+  expect(await text()).toContain('¿Qué desea hacer?');
+  await pass(20);
+  expect(await text()).toContain('What would you like to do?');
 });
 
 test('a refused command shows its reason until the next press', async () => {

@@ -37,7 +37,7 @@ test.each<[string, (parts: MachineParts) => Partial<Parts> | undefined, RegExp]>
       rpc.prepare = () => Promise.reject(new SignerError({ kind: 'silent', reason: 'x' }, 'y'));
       return undefined;
     },
-    /No invoice/,
+    /no invoice/,
   ],
   [
     'another wallet',
@@ -91,10 +91,9 @@ test.each<[string, (parts: MachineParts) => Partial<Parts> | undefined, RegExp]>
   const parts = await machineParts();
   const plan = await reserved(parts, 2_000);
   const outcome = await parts.clock.resolve(invoice({ ...parts, ...spoil(parts) }, plan));
-  expect(outcome).toMatchObject({
-    kind: 'refused',
-    notice: { text: expect.stringMatching(words) },
-  });
+  expect(outcome).toMatchObject({ kind: 'refused' });
+  const [told] = parts.store.journal.read({ kind: 'invoice.refused' });
+  expect(told?.body.text).toMatch(words);
   expect(parts.store.intents.listOpen('payment')).toEqual([]);
   expect(invoiceOf(parts.store, plan.transactionId)).toBeUndefined();
 });
