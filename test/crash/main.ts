@@ -34,6 +34,7 @@ interface Options extends Pair {
   readonly workers: number;
   readonly flow?: readonly FlowName[];
   readonly realCrypto?: boolean;
+  readonly everyWay?: boolean;
   readonly json?: boolean;
   readonly replay?: string;
 }
@@ -143,7 +144,7 @@ async function enumerate(options: Options): Promise<number> {
   for (const name of options.flow ?? (Object.keys(flows) as FlowName[])) {
     const points = await found.list(name, []);
     if (points.length > 0) firsts.push({ name, points });
-    for (const point of points) found.add(name, [], crashesAt(point));
+    for (const point of points) found.add(name, [], crashesAt(point, options.everyWay));
   }
   for (let count = 0; count < options.secondCrashes && firsts.length > 0; count++) {
     const { name, points } = dice.pick(firsts);
@@ -190,6 +191,7 @@ const command = new Command('npm run crash --')
     SECOND_CRASHES_DEFAULT,
   )
   .option('--workers <n>', `processes, 1 to ${WORKERS_MAX}`, wholeNumber, workersDefault)
+  .option('--every-way', 'also inside of a chunk: killed and cut at each byte')
   .option('--flow <name>', 'this flow only; may be given again', flowName)
   .option('--validator <protocol>', 'the simulated validator', USUAL_PAIR.validator)
   .option('--dispenser <protocol>', 'the simulated dispenser', USUAL_PAIR.dispenser)

@@ -34,7 +34,10 @@ export interface Crash {
 /** A place that is counted; it may be crashed at in several ways. */
 export type Point =
   | { readonly kind: 'write' | 'event'; readonly nth: number }
-  | Extract<Moment, { readonly kind: 'byte' }>;
+  | (Extract<Moment, { readonly kind: 'byte' }> & {
+      /** It is the first byte of a chunk. */
+      readonly startsChunk: boolean;
+    });
 
 /** One chunk of bytes: what one end gave to the cable, or took from it. */
 export interface Chunk {
@@ -97,8 +100,7 @@ function isRepeat(exchanges: readonly Exchange[], at: number): boolean {
 
 /**
  * The chunks that count. Idle polls count once: an exchange does not when it goes on with a round
- * of
- * polls, byte by byte the same, in which no note has moved either.
+ * of polls, byte by byte the same, in which no note has moved either.
  */
 export function countedChunks(chunks: readonly Chunk[]): readonly Chunk[] {
   const exchanges = exchangesOf(chunks);
@@ -112,7 +114,7 @@ export function pointsOf({ writes, events, chunks }: Recording): readonly Point[
   const bytes = portNames.flatMap((port) =>
     countedChunks(chunks[port]).flatMap(({ direction, nth, hex }) =>
       Array.from({ length: hex.length / 2 }, (_, at) => {
-        return { kind: 'byte', port, direction, nth: nth + at } as const;
+        return { kind: 'byte', port, direction, nth: nth + at, startsChunk: at === 0 } as const;
       }),
     ),
   );
@@ -130,10 +132,17 @@ export function countsOf(recording: Recording): Counts {
   return { writes: count('write'), bytes: count('byte'), events: count('event') };
 }
 
-/** All ways of dying at a point. */
-export function crashesAt(point: Point): readonly Crash[] {
+/**
+ * The ways of dying at a point. Inside of a chunk every second byte has the one death and the next
+ * one the other, unless `everyWay` is wanted: whoever dies there knows no more than a byte before.
+ */
+export function crashesAt(point: Point, everyWay: boolean = false): readonly Crash[] {
   const deaths = ['kill', 'powerCut'] as const;
-  if (point.kind === 'byte') return deaths.map((death) => ({ moment: point, death }));
+  if (point.kind === 'byte') {
+    const { startsChunk, ...moment } = point;
+    const both = deaths.map((death): Crash => ({ moment, death }));
+    return everyWay || startsChunk ? both : both.slice(moment.nth % 2).slice(0, 1);
+  }
   const { kind, nth } = point;
   const both = (['before', 'after'] as const).flatMap((phase) =>
     deaths.map((death): Crash => ({ moment: { kind, nth, phase }, death })),
