@@ -15,6 +15,7 @@ import type { PublishedClock } from '#state/outbox.ts';
 import type { Store } from '#state/store.ts';
 import type { Transaction } from '#state/transactions.ts';
 import { fillExposure } from './cash-in/exposure.ts';
+import { recoveryPolicy } from './recovery-policy.ts';
 
 /** What the replaced state still knows that must not be forgotten. */
 export interface LastKnown {
@@ -38,12 +39,13 @@ export const RESTORE = 'restore';
 const SUSPENDED = 'restored from a backup: it may have been paid since; the operator confirms it';
 /** How what was open in the backup ends. */
 const OUTCOME = 'restored';
+const OWED = recoveryPolicy.restart.restored.owes;
 /** ISO 4217's code for no currency: the restore itself is about no sum. */
 const NO_CURRENCY = 'XXX';
 
 /** The one obligation of a restore itself; the machine is out of service while it is open. */
 export function isRestoreOpen({ kind, transactionId, state }: Obligation): boolean {
-  return kind === 'restored' && transactionId === undefined && state !== 'settled';
+  return kind === OWED && transactionId === undefined && state !== 'settled';
 }
 
 /** A claim that waits for the operator's word since a restore. */
@@ -79,7 +81,7 @@ export function restoreInto(
       ...(exchange === undefined ? {} : { exchange }),
     };
     const { epoch } = store.journal.beginEpoch('state.restored', body, lastKnown?.head.epoch);
-    store.obligations.insert({ reference, kind: 'restored', currency, body });
+    store.obligations.insert({ reference, kind: OWED, currency, body });
     return { epoch, from, suspendedClaims, openTransactions, reference };
   });
 }
@@ -132,7 +134,7 @@ function doubt(store: Store, transaction: Transaction, intents: readonly Intent[
   store.obligations.insert({
     transactionId: id,
     reference,
-    kind: 'restored',
+    kind: OWED,
     state: 'unknown',
     currency,
     amountMinor: fiatMinor,

@@ -245,6 +245,7 @@ export const obligationView = z.strictObject({
   ageMs: count.describe('Until now, or until it was closed.'),
   transactionId: z.string().nullable(),
   evidence: jsonObject.describe('Why it was opened, in the words of the device or the wallet.'),
+  wayOut: z.string().describe('What a person does about it, before it is settled.'),
   acts: z
     .array(z.strictObject({ kind: z.string(), outcome: z.string(), evidence: jsonObject }))
     .describe('Every act of its transaction that has ended, oldest first, with its evidence.'),

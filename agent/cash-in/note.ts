@@ -15,7 +15,7 @@ import { recordDevice } from '../device-record.ts';
 import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
 import { tellQuarantine } from '../quarantine.ts';
-import { recoveryPolicy } from '../recovery-policy.ts';
+import { noteClasses, recoveryPolicy } from '../recovery-policy.ts';
 import { say } from '../texts/customer.ts';
 import { addExposure } from './exposure.ts';
 import { afterNote, totalOf, transactionOf } from './terms.ts';
@@ -262,7 +262,7 @@ export async function takeUnexpectedCredit(
     }
     store.obligations.insert({
       reference,
-      kind: 'creditWithoutIntent',
+      kind: recoveryPolicy.deposit.unasked.owes,
       ...(value === undefined ? {} : { amountMinor: value }),
       currency: config.currency,
       body: {},
@@ -298,12 +298,16 @@ export async function recoverNote(parts: Parts, intent: Intent): Promise<void> {
   );
   const { note, evidence } = await acceptor.initialise(bodySchema.parse(intent.body).baseline);
   const words = `power-up ${powerUp}; ${evidence}`;
-  if (note === 'deposited') {
-    book(parts, intent, input, input.value, words);
-    await parts.acceptor.confirmDeposit();
-    return;
+  switch (noteClasses[note]) {
+    case 'exact':
+      book(parts, intent, input, input.value, words);
+      await parts.acceptor.confirmDeposit();
+      return;
+    case 'none':
+      settleReturned(parts, intent, input, words);
+      return;
+    case 'unknown':
+      // Nothing inside and nothing said: whether it was stacked before the cut is not known.
+      settleUnknown(parts, intent, input, words);
   }
-  // Nothing inside and nothing said: whether the note was stacked before the cut is not known.
-  if (note === 'returned') settleReturned(parts, intent, input, words);
-  else settleUnknown(parts, intent, input, words);
 }

@@ -18,6 +18,7 @@ import type { FetchJson } from '../fetch-json.ts';
 import type { IssueOutcome, Notice } from '../machines/cash-in.ts';
 import { hasOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
+import { recoveryPolicy } from '../recovery-policy.ts';
 import { say } from '../texts/customer.ts';
 import { askLink, checkLnurl } from './lnurl.ts';
 import { learnCap, transactionOf } from './terms.ts';
@@ -51,7 +52,8 @@ const LATE_ANSWER_MS = 600_000;
 /** What a transaction's withdraw has come to. */
 type Settlement = 'answered' | 'refused' | 'unreadable';
 
-type OwedKind = 'withdrawRefused' | 'withdrawUnanswered' | 'surplusLink';
+const { refused: REFUSED, unanswered: UNANSWERED, surplus: SURPLUS } = recoveryPolicy.withdraw;
+type OwedKind = (typeof REFUSED | typeof UNANSWERED | typeof SURPLUS)['owes'];
 type OwedBody = Readonly<Record<string, string | number>>;
 
 const owed = (notice: Notice): IssueOutcome => ({ kind: 'owed', notice });
@@ -185,8 +187,8 @@ export class Withdraws {
     const { store } = this.#parts;
     const told = store.obligations
       .forTransaction(transactionId)
-      .some(({ kind, state }) => kind === 'withdrawUnanswered' && state === 'open');
-    if (!told) this.#owe(transactionId, 'withdrawUnanswered', { attempts: ATTEMPTS_MAX });
+      .some(({ kind, state }) => kind === UNANSWERED.owes && state === 'open');
+    if (!told) this.#owe(transactionId, UNANSWERED.owes, { attempts: ATTEMPTS_MAX });
   }
 
   async #send(
@@ -268,7 +270,7 @@ export class Withdraws {
     const body = withdrawBody(now);
     if (body.lnurlHash === lnurlHash) return undefined;
     if (now.state !== 'open' || body.lnurlHash !== undefined) {
-      this.#owe(transactionId, 'surplusLink', { lnurlHash });
+      this.#owe(transactionId, SURPLUS.owes, { lnurlHash });
       return undefined;
     }
     const check = checkLnurl(lnurl, config.allowPrivateHosts);
@@ -302,7 +304,7 @@ export class Withdraws {
     store.commit(() => {
       store.intents.settle(intent.id, outcome, evidence);
       store.journal.append(`withdraw.${outcome}`, evidence, transactionId);
-      this.#writeOwed(transactionId, 'withdrawRefused', evidence);
+      this.#writeOwed(transactionId, REFUSED.owes, evidence);
     });
     this.#parts.changed();
   }
@@ -373,7 +375,7 @@ export class Withdraws {
     const reason = { reason: 'linkBelowPromise' };
     store.commit(() => {
       store.intents.replaceBody(intent.id, withdrawJson({ ...body, compared: true }));
-      this.#writeOwed(transactionId, 'withdrawRefused', reason, sats(missing));
+      this.#writeOwed(transactionId, REFUSED.owes, reason, sats(missing));
     });
     this.#parts.changed();
   }

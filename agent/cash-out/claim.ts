@@ -8,6 +8,7 @@ import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import type { Parts } from '../parts.ts';
+import { recoveryPolicy } from '../recovery-policy.ts';
 import { MACHINE, oweCash, saleOf } from './sale.ts';
 
 /** What became of a claim (design 7.7); `open`: no command left for it, it is as it was. */
@@ -99,7 +100,7 @@ export function settleClaim(parts: Parts, claim: Intent): void {
   const isUntouched = sent.length === 0 && owed === 0;
   const end = isUntouched ? 'open' : endOf(doubtful, owed + rest);
   if (!isUntouched && rest > 0) {
-    const kind = doubtful ? 'dispenseUnknown' : 'remainder';
+    const kind = recoveryPolicy.dispense[doubtful ? 'unknown' : 'none'].owes;
     oweCash(parts, saleOf(parts, transactionId), kind, rest, 'the session broke off');
   }
   if (end === 'open') store.obligations.setState(obligationId, 'redeeming', 'open');

@@ -3,6 +3,7 @@ import type { EndInput } from '../machines/cash-out.ts';
 import { hasOpenAct, tellOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
 import { tellQuarantine } from '../quarantine.ts';
+import { recoveryPolicy } from '../recovery-policy.ts';
 import { claimOf, settleClaim } from './claim.ts';
 import { forgetCodeUnlessOwed, missingOf, oweCash, releaseReservation, saleOf } from './sale.ts';
 
@@ -20,7 +21,8 @@ export async function conclude(parts: Parts, input: EndInput): Promise<void> {
   const claim = claimOf(parts, transactionId);
   store.commit(() => {
     const missing = missingOf(parts, sale);
-    if (missing > 0) oweCash(parts, sale, 'dispenseUnknown', missing, 'the session broke off');
+    const kind = recoveryPolicy.dispense.unknown.owes;
+    if (missing > 0) oweCash(parts, sale, kind, missing, 'the session broke off');
     if (claim) settleClaim(parts, claim);
     store.transactions.update(transactionId, {
       state: end,

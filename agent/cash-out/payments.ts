@@ -12,6 +12,7 @@ import type { Intent } from '#state/intents.ts';
 import type { Store } from '#state/store.ts';
 import type { PaymentOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
+import { recoveryPolicy } from '../recovery-policy.ts';
 import { say } from '../texts/customer.ts';
 import { INVOICE_MS, releaseReservation, saleOf } from './sale.ts';
 
@@ -246,8 +247,8 @@ export class Payments {
         reference: sale.reference,
         // A late payment is good for the cash; a doubtful one is the operator's to judge.
         ...(why === undefined
-          ? { kind: 'latePayment', state: 'open' }
-          : { kind: 'doubtfulPayment', state: 'unknown' }),
+          ? { kind: recoveryPolicy.payment.late.owes, state: 'open' }
+          : { kind: recoveryPolicy.payment.doubtful.owes, state: 'unknown' }),
         amountMinor: sale.fiatMinor,
         amountSats: sale.wireSats,
         currency: config.currency,

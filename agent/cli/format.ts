@@ -192,7 +192,7 @@ function formatObligation(one: ObligationView): string {
     ),
     ...(partial === null ? [] : pairs(partial)),
     ...(settled === null
-      ? []
+      ? [`to do: ${one.wayOut}`]
       : [`closed ${instant(settled.atUnixMs)} by ${settled.by ?? '-'}: ${settled.reason ?? '-'}`]),
   ];
   return [

@@ -261,6 +261,7 @@ const obligations: readonly ObligationView[] = [
     ageMs: 93_784_000,
     transactionId: '0123456789abcdef0123456789abcdef',
     evidence: { evidence: 'no answer within 60 s' },
+    wayOut: 'Count the bays.',
     acts: [{ kind: 'payment', outcome: 'paid', evidence: { isLate: false } }],
     partialDispense: null,
     settled: null,

@@ -56,7 +56,7 @@ test('an obligation of unknown amount says so', () => {
   const plain = {
     ...{ id: 'i', reference: 'K7Q4-9XMB', kind: 'claim', state: 'open' },
     ...{ openedAtUnixMs: 0, ageMs: 0, transactionId: null, evidence: {}, acts: [] },
-    ...{ partialDispense: null, settled: null },
+    ...{ partialDispense: null, settled: null, wayOut: 'Pay it.' },
   };
   const text = formatObligations([
     { ...plain, amountSats: null, amountMinor: null, currency: 'USD' },
@@ -71,7 +71,7 @@ test('a settled shortfall is shown with what proves it, and what the form of the
     {
       ...{ id: 'i', reference: 'K7Q4-9XMB', kind: 'remainder', state: 'settled' },
       ...{ amountSats: 1_200, amountMinor: 2_000, currency: 'USD', transactionId: 't-1' },
-      ...{ openedAtUnixMs: 0, ageMs: 60_000, evidence: { batch: 1 } },
+      ...{ openedAtUnixMs: 0, ageMs: 60_000, evidence: { batch: 1 }, wayOut: 'Pay it.' },
       acts: [{ kind: 'dispense', outcome: 'partial', evidence: { presented: 1 } }],
       partialDispense: { dispensed_sats: 500, dispensed_fraction: 0.5 },
       settled: { atUnixMs: 0, by: 'Ana', reason: 'paid in cash' },
