@@ -242,8 +242,9 @@ export async function takeUnexpectedCredit(
   parts: Parts,
   value: MinorUnits | undefined,
 ): Promise<void> {
-  const { store, config, random } = parts;
-  if (store.facts.get(LAST_CREDIT)) {
+  const { store, config, random, acceptor } = parts;
+  // Where the device says each credit once, another one is another note whose way in went unheard.
+  if (acceptor.capabilities.repeatsCredit && store.facts.get(LAST_CREDIT)) {
     store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
     await parts.acceptor.confirmDeposit();
     return;

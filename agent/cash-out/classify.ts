@@ -82,11 +82,10 @@ function judgeCounts(
 /**
  * Judges a command. A shortfall is proven only when the error's table entry trusts the counts and
  * path and exit are clear. A last result equal to the one before proves nothing, unless the
- * sequence
- * number shows that the command never ran (design 8).
+ * sequence number shows that the command never ran (design 8).
  */
 export function classify(evidence: DispenseEvidence): Judgement {
-  const { outcome, last, baseline, sequenceNumber } = evidence;
+  const { outcome, status, last, baseline, sequenceNumber } = evidence;
   if (outcome.kind === 'answered') return judgeCounts(evidence, outcome);
   if (outcome.kind === 'notExecuted') {
     return { class: 'none', units: [], trusted: true, evidence: outcome.evidence };
@@ -104,8 +103,12 @@ export function classify(evidence: DispenseEvidence): Judgement {
     };
   }
   // Exactly one more is our command; any other number is a counter that was reset or that wrapped.
+  // A unit that was cut off in it may still have the result before, which may read like ours: the
+  // number proves whose it is only while the unit has been in order ever since.
   const ran =
-    baseline.sequenceNumber !== undefined && sequenceNumber === baseline.sequenceNumber + 1;
+    status.device === 'ready' &&
+    baseline.sequenceNumber !== undefined &&
+    sequenceNumber === baseline.sequenceNumber + 1;
   if (last?.dispense && (ran || changed)) {
     const words = `${outcome.evidence}; last result ${last.hex}`;
     return judgeCounts(evidence, { ...last.dispense, evidence: words });

@@ -228,7 +228,11 @@ function onNotBusy(before: SioDialogue, { atMs }: Heard): SioStep {
     const gone = cleared(state);
     return note.acceptSent && !note.rejectEchoed ? ended(gone, 'unknown') : returned(gone, note);
   }
-  if (drawnMs === undefined) return only(state);
+  if (drawnMs === undefined) {
+    // Done with what it never said it drew in: BUSY was lost, and the value may still come.
+    const wasMissed = !state.hasEscrow && !before.isBusy;
+    return only(wasMissed ? { ...state, drawnMs: atMs } : state);
+  }
   // Without escrow its value comes next, or has come already.
   if (early === undefined) return only({ ...state, drawnMs: atMs });
   return onCredit(state, early.channel, early.value);

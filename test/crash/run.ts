@@ -131,6 +131,7 @@ class CrashRun implements Stage {
       collected: () => 0,
       taken: () => 0,
       mayHideBay: () => false,
+      mayMisstateNotes: () => false,
       givesForeignPreimages: () => false,
       lostMinor: () => 0,
     };

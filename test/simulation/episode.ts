@@ -125,6 +125,7 @@ class Episode implements Aftermath {
       collected: (value) => this.#hands.collected(value),
       taken: (value) => this.#hands.taken(value),
       mayHideBay: () => this.#breaker.mayHideBay,
+      mayMisstateNotes: () => this.#breaker.mayMisstateNotes,
       givesForeignPreimages: () => this.machine.keeper.switches.foreignPreimages,
       lostMinor: () => this.lostMinor(),
     };
@@ -271,6 +272,10 @@ class Episode implements Aftermath {
 
   restartValidator(): void {
     this.#breaker.restartValidator();
+  }
+
+  emptyBox(): void {
+    this.#hands.emptyBox();
   }
 
   lostMinor(): number {

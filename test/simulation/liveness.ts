@@ -15,6 +15,8 @@ export interface Aftermath extends Stage {
   /** Clears what is stuck. */
   mendDevices(): void;
   restartValidator(): void;
+  /** Takes everything out of the cash box. */
+  emptyBox(): void;
   /** Fills the bays and says so by a document. */
   refill(): Promise<void>;
   /** Holds the books against the devices, when it is at rest. */
@@ -32,6 +34,8 @@ const VOID_PAUSE_MS = 1_000;
 /** Visits of a person, and how long each waits, until a machine has to serve again. */
 const VISITS_MAX = 5;
 const VISIT_MS = 60_000;
+/** Until a validator that is switched off and on has power again. */
+const SWITCHED_MS = 5_000;
 
 /** Brings a machine without faults to rest; what stays open. @throws Violation */
 export async function comeToRest(world: Aftermath): Promise<readonly Unsettled[]> {
@@ -96,9 +100,13 @@ async function serveAgain(world: Aftermath): Promise<void> {
   for (let visits = 0; visits < VISITS_MAX; visits++) {
     world.mendDevices();
     if (await world.until(serves, VISIT_MS)) return;
+    const why = world.machine.view.cashIn.reasons;
+    const isFull = why.some(({ code, text }) => code === 'cashBox' && text.includes('full'));
+    if (isFull) world.emptyBox();
     // Who reads that the validator needs help, and sees its box in place, switches it off and on.
-    const why = world.machine.view.cashIn.reasons.map(({ code }) => code);
-    if (why.includes('validator') && !why.includes('cashBox')) world.restartValidator();
+    const isIn = isFull || why.every(({ code }) => code !== 'cashBox');
+    if (isIn && why.some(({ code }) => code === 'validator')) world.restartValidator();
+    await world.pause(SWITCHED_MS);
     await world.refill();
   }
   const { state, cashIn, cashOut } = world.machine.view;

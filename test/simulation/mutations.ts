@@ -140,6 +140,19 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
+    name: 'trust a number that rose, whatever happened to the device',
+    edits: [
+      {
+        file: CLASSIFY,
+        from: `    status.device === 'ready' &&
+    baseline.sequenceNumber !== undefined &&
+`,
+        to: `    baseline.sequenceNumber !== undefined &&
+`,
+      },
+    ],
+  },
+  {
     name: 'settle an unknown dispense as none',
     edits: [
       {

@@ -10,6 +10,7 @@ import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { LcdmDevice } from '#hal/simulator/lcdm/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import { simulatedProtocols } from '#hal/simulator/models.ts';
+import { denominationsOf } from '#hal/simulator/notes.ts';
 import type { SimulatedCassette } from '#hal/simulator/protocol.ts';
 import { type Clock, systemRandom } from '#protocol/base/clock.ts';
 import { ConfigError } from '#protocol/base/errors.ts';
@@ -54,13 +55,19 @@ function isDriven(device: SimulatedDevice, { protocol, model }: DeviceName, cloc
   const port = new MemoryPort({ path: 'trial', clock, cable: new Cable({ clock, device }) });
   const options = { protocol, model, port, clock, random: systemRandom, log: silentLog };
   try {
-    if (device.kind === 'acceptor') makeAcceptor({ ...options, currency: CURRENCY });
-    else makeDispenser(options);
+    if (device.kind === 'acceptor') {
+      makeAcceptor({ ...options, currency: CURRENCY, channels: channelsOf(protocol) });
+    } else makeDispenser(options);
     return true;
   } catch (error) {
     if (error instanceof ConfigError) return false;
     throw error;
   }
+}
+
+/** What the configuration has to say of a validator that cannot be asked. */
+function channelsOf(protocol: string): readonly number[] | undefined {
+  return protocol === 'sio' ? denominationsOf(CURRENCY) : undefined;
 }
 
 const acceptors = devicesOf('acceptor');
@@ -107,7 +114,9 @@ type Cassettes = Readonly<Record<string, SimulatedCassette>>;
 /** What a whole machine is made with. */
 export function deviceChoice(name: DeviceName, cassettes: Cassettes): DeviceChoice {
   const { protocol, model } = name;
-  return { protocol, model, make: (clock) => makeDevice(name, clock, cassettes) };
+  const channels = channelsOf(protocol);
+  const make = (clock: Clock) => makeDevice(name, clock, cassettes);
+  return { protocol, model, make, ...(channels ? { channels } : {}) };
 }
 
 function makeDevice(

@@ -9,6 +9,7 @@ import { systemClock } from '#protocol/base/clock.ts';
 import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { cheapCrypto } from '#test/support/cheap-crypto.ts';
 import { type EpisodeOptions, runPlan } from './episode.ts';
+import { pastHistories } from './past.ts';
 import { type Plan, planOf } from './plan.ts';
 import { emptyReport, neverOccurred, type Report, together, withEpisode } from './report.ts';
 import { shrink } from './shrink.ts';
@@ -31,6 +32,7 @@ interface Options {
   readonly history: boolean;
   readonly json?: boolean;
   readonly replay?: string;
+  readonly past?: boolean;
 }
 
 function wholeNumber(text: string): number {
@@ -138,7 +140,21 @@ async function replay(name: string, options: Options): Promise<Report> {
   return { ...report, seconds: (systemClock.monotonic() - start) / 1_000 };
 }
 
+/** Runs every history that once broke a promise. */
+async function runPast(options: Options): Promise<Report> {
+  const start = systemClock.monotonic();
+  let report = emptyReport('past');
+  for (const { plan, promise, found } of pastHistories) {
+    const result = await runPlan(plan, episodeOptions(options));
+    report = withEpisode(report, result);
+    if (!options.json) say(`${plan.seed}: ${promise}: ${found}`);
+    if (result.violation) say(`violation in run ${plan.seed}: ${result.violation.message}`);
+  }
+  return { ...report, seconds: (systemClock.monotonic() - start) / 1_000 };
+}
+
 async function run(options: Options): Promise<number> {
+  if (options.past) return tell(await runPast(options), options);
   if (options.replay !== undefined) return tell(await replay(options.replay, options), options);
   const isParent = options.workers > 1 && options.part < 0;
   if (isParent) return tell(await runWorkers(options), options);
@@ -155,6 +171,7 @@ const command = new Command('npm run sim --')
   .option('--real-crypto', 'real signatures and encryption, fifty times as slow')
   .option('--no-history', 'tell a violation without the shortest history of it')
   .option('--replay <run>', 'one run again, as `<seed>:<number>`, with all that happens in it')
+  .option('--past', 'every history that once broke a promise, again')
   .option('--json', 'nothing but violations before the last line')
   .exitOverride();
 

@@ -65,6 +65,8 @@ export interface Eyes {
   lostMinor(): number;
   /** The wallet tells preimages that are of no payment. */
   givesForeignPreimages(): boolean;
+  /** The validator's words may be wrong or unheard, and nothing in them tells. */
+  mayMisstateNotes(): boolean;
   /** The dispenser may have picked from a bay that it was not asked, and not have said so. */
   mayHideBay(): boolean;
 }
@@ -95,8 +97,8 @@ export class Watch {
   readonly #booked: Tally = new Map();
   /** Notes of which the journal says that nobody knows where they are. */
   readonly doubted: Tally = new Map();
-  /** Since the last counts nobody knows what became of a command. */
-  isDoubted: boolean = false;
+  /** When a command ended of which nobody knows what became, until counts of later are told. */
+  #doubtedSinceSec: number | undefined;
   /** Notes that were credited without their value. */
   unvalued = 0;
   #lastSeq = 0;
@@ -120,6 +122,11 @@ export class Watch {
   /** False while the operator's document of what is in the bays is under way. */
   get hasCounts(): boolean {
     return this.#countsSinceSec === undefined;
+  }
+
+  /** Since the last counts nobody knows what became of a command. */
+  get isDoubted(): boolean {
+    return this.#doubtedSinceSec !== undefined;
   }
 
   /** The bays were filled, and a document of this time tells the machine. */
@@ -307,7 +314,7 @@ export class Watch {
         this.#dispenseIntended(known, body);
         break;
       case 'dispense.settled':
-        this.#dispenseSettled(known, body, store);
+        this.#dispenseSettled(known, entry, store);
         break;
       case 'obligation.settled':
         this.#settled(known, store.obligations.get(body.obligationId as ObligationId));
@@ -375,7 +382,8 @@ export class Watch {
     if (body.type !== 'cassettes' || this.#countsSinceSec === undefined) return;
     if (Number(body.createdAt) < this.#countsSinceSec) return;
     this.#countsSinceSec = undefined;
-    this.isDoubted = false;
+    // Counts that come late say nothing of what moved after they were taken.
+    if (Number(body.createdAt) >= (this.#doubtedSinceSec ?? 0)) this.#doubtedSinceSec = undefined;
   }
 
   /** One more note is in the box by the journal: it must be there, or past the point of return. */
@@ -385,7 +393,7 @@ export class Watch {
     const { cashbox, path } = this.#eyes.validator();
     const hands = this.#eyes.collected(value) + this.#eyes.taken(value);
     const inside = (cashbox[value] ?? 0) + (path[value] ?? 0) + hands;
-    if (booked > inside) {
+    if (booked > inside && !this.#eyes.mayMisstateNotes()) {
       throw new Violation('no note is made up', `${booked} notes of ${value} booked, ${inside} in`);
     }
   }
@@ -400,14 +408,14 @@ export class Watch {
     this.#before = { handedMinor: known.handedMinor, lostMinor: this.#lostMinor };
   }
 
-  #dispenseSettled(known: Known, body: JournalEntry['body'], store: Store): void {
+  #dispenseSettled(known: Known, { body, atUnixMs }: JournalEntry, store: Store): void {
     const before = this.#before;
     this.attribute();
     const dispenseClass = String(body.class);
     this.#count(dispenseClass);
     if (dispenseClass === 'unknown') {
       known.inDoubt = true;
-      this.isDoubted = true;
+      this.#doubtedSinceSec = Math.floor(atUnixMs / 1_000);
       return;
     }
     const units = body.units as readonly { position: number; presented: number }[];

@@ -37,6 +37,8 @@ export interface DeviceChoice {
   readonly protocol: string;
   /** The protocol's first model when left out. */
   readonly model?: string;
+  /** For a validator that cannot be asked for the values of its channels. */
+  readonly channels?: readonly number[];
   readonly make: (clock: Clock) => SimulatedDevice;
 }
 
@@ -163,8 +165,11 @@ export class WholeMachine {
 
   #configure(): Config {
     const { validator, dispenser } = this.#devices;
-    const device = ({ protocol, model }: DeviceChoice, port: string) =>
-      model === undefined ? { protocol, port } : { protocol, model, port };
+    const device = ({ protocol, model, channels }: DeviceChoice, port: string) => ({
+      ...{ protocol, port },
+      ...(model === undefined ? {} : { model }),
+      ...(channels ? { channels } : {}),
+    });
     return parseConfig({
       currency: 'USD',
       support: { contact: '+1 555 0100' },

@@ -356,6 +356,17 @@ describe('a credit that nobody waits for', () => {
     expect(rig.acceptor.status().device).toBe('ready');
   });
 
+  test('is a new one each time where the device says it once', async () => {
+    const rig = await new CashInRig().ready();
+    const { capabilities } = rig.acceptor;
+    const value = { ...capabilities, repeatsCredit: false };
+    Object.defineProperty(rig.acceptor, 'capabilities', { value });
+    await rig.run(takeUnexpectedCredit(rig.parts, dollars(20)));
+    await rig.run(takeUnexpectedCredit(rig.parts, undefined));
+    expect(rig.journal()).not.toContain('credit.repeated');
+    expect(rig.obligations()).toHaveLength(2);
+  });
+
   test('is a new one once another note was drawn in', async () => {
     const rig = await new CashInRig().ready();
     rig.acceptor.subscribe(({ kind }) => kind === 'note.inserted' && forgetLastCredit(rig.parts));

@@ -106,6 +106,15 @@ test('none: the device refused, or its number shows that the command never ran',
 test.each<[string, Partial<DispenseEvidence>]>([
   ['silence, and no memory', {}],
   ['silence, and the memory is that from before', { last: last('aa') }],
+  [
+    'the number rose, the memory is that from before, and the unit was off or in trouble since',
+    {
+      status: { ...CLEAR, device: 'attention' },
+      last: last('aa'),
+      baseline: { lastResultHex: 'aa', sequenceNumber: 4 },
+      sequenceNumber: 5,
+    },
+  ],
   ['the new memory is of no dispense', { last: { hex: 'bb', dispense: undefined } }],
   ['short, and no error', { outcome: answered(SOME) }],
   ['short, and the error trusts no count', { outcome: answered(SOME, DOUBTFUL) }],

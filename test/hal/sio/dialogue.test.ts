@@ -249,6 +249,16 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   ['refused', [armed, 120, 20, 121], ['note.inserted', 'note.refused']],
   ['a glitch', [armed, 3, 121], ['failed']],
   [
+    'BUSY was lost: NOT BUSY says as well that something was drawn in',
+    [armed, 121, 3, deposit],
+    ['shut', 'note.escrowed 500', 'depositEnded deposited'],
+  ],
+  [
+    'BUSY and the value were lost',
+    [armed, 121, { waitMs: 2500 }, 184],
+    ['credit.unexpected undefined'],
+  ],
+  [
     'a glitch after a refusal',
     [armed, 120, 20, 121, 3],
     ['note.inserted', 'note.refused', 'failed'],
