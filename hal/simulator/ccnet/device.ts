@@ -5,7 +5,7 @@
  * letter.
  * Source: CashCode NET, bill validator; cash-hardware.md 3 and 13.
  */
-import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import {
   answeringStatuses,
   billToBillCommands,
@@ -18,13 +18,11 @@ import {
 } from '../../ccnet/commands.ts';
 import { BILL_TYPES } from '../../ccnet/models.ts';
 import { CCNET_LINE, CcnetFramer, encodeFrame, VALIDATOR_ADDRESS } from '../../ccnet/wire.ts';
-import {
-  type ControlCommand,
-  type DeviceTruth,
-  type SimulatedDevice,
-  SimulatorError,
-} from '../device.ts';
+import type { ControlCommand, DeviceTruth, SimulatedDevice } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleValidator } from '../hands.ts';
+import { Transmitter } from '../transmitter.ts';
+import { Violations } from '../violations.ts';
 import { type CcnetFaultName, ccnetFaults } from './faults.ts';
 import {
   CCNET_TIMINGS,
@@ -71,7 +69,6 @@ const INTER_BYTE_MS = 200;
 const FREE_MS = 10;
 const BUSY_UNIT_MS = 100;
 const FRAME_BYTES_MIN = 6;
-const VIOLATIONS_MAX = 1000;
 
 /** A simulated CCNET validator. It is made switched on, in POWER UP, empty. */
 export class CcnetDevice implements SimulatedDevice {
@@ -85,14 +82,9 @@ export class CcnetDevice implements SimulatedDevice {
   readonly #framer = new CcnetFramer();
   readonly #switches = new FaultSwitches<CcnetFaultName>(ccnetFaults);
   readonly #mechanism: CcnetMechanism;
-  readonly #violations: string[] = [];
-  readonly #timers = new Set<CancelTimer>();
-  #send: (bytes: Uint8Array) => void = () => undefined;
+  readonly #violations = new Violations();
+  readonly #transmitter: Transmitter;
   #heardMs = 0;
-  /** Until then the host must wait for an answer. */
-  #answerDueMs = 0;
-  /** When the last answer has left: they never overtake each other. */
-  #transmitterFreeMs = 0;
   /** The answer that the host has to acknowledge, and when it was given. */
   #unacknowledged: { readonly body: readonly number[]; readonly saidMs: number } | undefined;
   #confirmedMs = Number.NEGATIVE_INFINITY;
@@ -101,6 +93,7 @@ export class CcnetDevice implements SimulatedDevice {
   constructor(parts: { readonly clock: Clock; readonly options?: CcnetDeviceOptions }) {
     const { clock, options = {} } = parts;
     this.#clock = clock;
+    this.#transmitter = new Transmitter(clock);
     this.#options = options;
     this.#timings = { ...CCNET_TIMINGS, ...options.timings };
     this.#mechanism = new CcnetMechanism({
@@ -111,7 +104,7 @@ export class CcnetDevice implements SimulatedDevice {
       strictAck: options.strictAck ?? false,
       refitNeedsReset: options.refitNeedsReset ?? false,
       switches: this.#switches,
-      onViolation: (words) => this.#violate(words),
+      onViolation: (words) => this.#violations.add(words),
     });
   }
 
@@ -128,33 +121,18 @@ export class CcnetDevice implements SimulatedDevice {
   }
 
   connect(send: (bytes: Uint8Array) => void): void {
-    this.#send = send;
+    this.#transmitter.connect(send);
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-        this.#mechanism.insert(command.denomination);
-        break;
-      case 'fault':
-        this.#fault(command.name, command.times ?? 1, command.value);
-        break;
-      case 'power':
-        this.#power(command.on);
-        break;
-      case 'cashbox': {
-        const removed = this.#mechanism.cashbox(command.present, command.empty === true);
-        return { ...this.truth(), removed };
-      }
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-      case 'cassette':
-        throw new SimulatorError('usage', 'a validator has no cassettes');
-    }
-    return this.truth();
+    return handleValidator(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) => this.#fault(name, times, value),
+        power: (on) => this.#power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -162,19 +140,19 @@ export class CcnetDevice implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
     this.#mechanism.stop();
-    this.#loseAnswers();
+    this.#transmitter.forget();
   }
 
   // What the host says
 
   /** A frame with a wrong checksum is answered by NAK, other bytes by nothing. */
   #onDamaged(bytes: Uint8Array): void {
-    this.#violate(`${bytes.length} bytes that are no frame`);
+    this.#violations.add(`${bytes.length} bytes that are no frame`);
     const [start, address] = bytes;
     const isOurs = start === 0x02 && address === VALIDATOR_ADDRESS;
     if (isOurs && bytes.length >= FRAME_BYTES_MIN) this.#reply([replies.notUnderstood]);
@@ -193,11 +171,11 @@ export class CcnetDevice implements SimulatedDevice {
       return;
     }
     const nowMs = this.#clock.monotonic();
-    if (nowMs < this.#answerDueMs) {
-      this.#violate(`command ${hexCode(code)} before the last one was answered`);
+    if (this.#transmitter.isAnswering) {
+      this.#violations.add(`command ${hexCode(code)} before the last one was answered`);
     }
     if (this.#options.strictTiming && nowMs - this.#confirmedMs < FREE_MS) {
-      this.#violate(`command ${hexCode(code)} while the bus had to rest`);
+      this.#violations.add(`command ${hexCode(code)} while the bus had to rest`);
       return;
     }
     this.#noteUnacknowledged();
@@ -226,7 +204,7 @@ export class CcnetDevice implements SimulatedDevice {
     const said = this.#unacknowledged;
     this.#unacknowledged = undefined;
     this.#confirmedMs = this.#clock.monotonic();
-    if (!said) this.#violate('ACK of nothing');
+    if (!said) this.#violations.add('ACK of nothing');
     else if (this.#confirmedMs - said.saidMs <= (this.#options.ackWithinMs ?? Infinity)) {
       this.#mechanism.acknowledge();
     }
@@ -237,7 +215,7 @@ export class CcnetDevice implements SimulatedDevice {
     const said = this.#unacknowledged;
     this.#confirmedMs = this.#clock.monotonic();
     if (said) this.#replyData(commands.nak.code, said.body);
-    else this.#violate('NAK of nothing');
+    else this.#violations.add('NAK of nothing');
   }
 
   #noteUnacknowledged(): void {
@@ -246,7 +224,7 @@ export class CcnetDevice implements SimulatedDevice {
     if (!said || !this.#options.strictAck) return;
     // A host that has not written the credit down yet asks again, and is told again.
     if (said.body[0] === statuses.billStacked.code) return;
-    this.#violate(`an answer that begins with ${hexCode(said.body[0] ?? 0)} got no ACK`);
+    this.#violations.add(`an answer that begins with ${hexCode(said.body[0] ?? 0)} got no ACK`);
   }
 
   #onCommand(command: CommandName, data: readonly number[]): void {
@@ -299,7 +277,7 @@ export class CcnetDevice implements SimulatedDevice {
     this.#reply([replies.acknowledge], code);
     act();
     // The power may have gone with it, and the answer too.
-    if (!this.#mechanism.isOn) this.#loseAnswers();
+    if (!this.#mechanism.isOn) this.#transmitter.forget();
   }
 
   /** Settings are taken by a device that has been reset and is not broken. */
@@ -325,12 +303,12 @@ export class CcnetDevice implements SimulatedDevice {
     const detail = status.detail === undefined ? [] : [status.detail];
     this.#replyData(commands.poll.code, [statuses[status.name].code, ...detail]);
     if (status.name === 'billStacked' && this.#switches.strikes('powerCutAfterCredit')) {
-      this.#after(this.#timings.replyMs + 1, () => this.#power(false));
+      this.#transmitter.after(this.#timings.replyMs + 1, () => this.#power(false));
     }
   }
 
   #refuse(code: number, why: string): void {
-    this.#violate(`command ${hexCode(code)} in state ${this.#mechanism.base.name}: ${why}`);
+    this.#violations.add(`command ${hexCode(code)} in state ${this.#mechanism.base.name}: ${why}`);
     this.#reply([replies.illegalCommand], code);
   }
 
@@ -356,7 +334,7 @@ export class CcnetDevice implements SimulatedDevice {
   }
 
   #power(on: boolean): void {
-    this.#loseAnswers();
+    this.#transmitter.forget();
     this.#framer.reset();
     this.#busyUntilMs = 0;
     this.#mechanism.power(on);
@@ -373,7 +351,7 @@ export class CcnetDevice implements SimulatedDevice {
 
   #reply(body: readonly number[], code?: number): void {
     const isThis = (value: number | undefined) => value === undefined || value === code;
-    this.#answerDueMs = this.#clock.monotonic() + this.#timings.replyMs;
+    this.#transmitter.expect(this.#timings.replyMs);
     if (this.#switches.strikes('loseReply', isThis)) return;
     const frame = encodeFrame(body);
     if (this.#switches.strikes('badChecksum')) frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 0x55;
@@ -381,32 +359,7 @@ export class CcnetDevice implements SimulatedDevice {
     const copies = this.#switches.strikes('duplicateReply') ? [frame, frame] : [frame];
     const late = this.#switches.strike('late');
     const delayMs = this.#timings.replyMs + (late ? (late.value ?? 400) : 0);
-    this.#transmit([...noise, ...copies], delayMs);
-  }
-
-  #transmit(chunks: readonly Uint8Array[], delayMs: number): void {
-    const nowMs = this.#clock.monotonic();
-    this.#transmitterFreeMs = Math.max(this.#transmitterFreeMs, nowMs + delayMs);
-    this.#after(this.#transmitterFreeMs - nowMs, () => {
-      this.#answerDueMs = 0;
-      for (const chunk of chunks) this.#send(chunk);
-    });
-  }
-
-  #loseAnswers(): void {
-    for (const cancel of this.#timers) cancel();
-    this.#timers.clear();
-    this.#answerDueMs = 0;
-    this.#transmitterFreeMs = 0;
-    this.#unacknowledged = undefined;
-  }
-
-  #after(delayMs: number, task: () => void): void {
-    const cancel = this.#clock.after(delayMs, () => {
-      this.#timers.delete(cancel);
-      task();
-    });
-    this.#timers.add(cancel);
+    this.#transmitter.transmit([...noise, ...copies], delayMs);
   }
 
   #identification(): readonly number[] {
@@ -423,9 +376,5 @@ export class CcnetDevice implements SimulatedDevice {
       const exponent = note.exponent < 0 ? 0x80 | -note.exponent : note.exponent;
       return [note.value, ...Buffer.from(note.country, 'latin1'), exponent];
     }).flat();
-  }
-
-  #violate(words: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(words);
   }
 }

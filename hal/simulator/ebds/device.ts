@@ -5,13 +5,11 @@
  */
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import { EBDS_LINE, type EbdsFrame, EbdsFramer, encodeFrame } from '../../ebds/wire.ts';
-import {
-  type ControlCommand,
-  type DeviceTruth,
-  type SimulatedDevice,
-  SimulatorError,
-} from '../device.ts';
+import type { ControlCommand, DeviceTruth, SimulatedDevice } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleValidator } from '../hands.ts';
+import { Transmitter } from '../transmitter.ts';
+import { Violations } from '../violations.ts';
 import { type EbdsFaultName, ebdsFaults } from './faults.ts';
 import { EBDS_TIMINGS, type EbdsNote, type EbdsSwitches, type EbdsTimings } from './inside.ts';
 import { EbdsMechanism } from './mechanism.ts';
@@ -60,7 +58,6 @@ const ESCROW_TIMEOUT = 0x04;
 const INTER_BYTE_MS = 200;
 const OMNIBUS_BYTES = 3;
 const NOTES_PER_BYTE = 7;
-const VIOLATIONS_MAX = 1000;
 
 const DEFAULT_SWITCHES: EbdsSwitches = {
   reportsCreditAfterPowerUp: true,
@@ -83,14 +80,9 @@ export class EbdsDevice implements SimulatedDevice {
   readonly #framer = new EbdsFramer();
   readonly #switches = new FaultSwitches<EbdsFaultName>(ebdsFaults);
   readonly #mechanism: EbdsMechanism;
-  readonly #violations: string[] = [];
-  readonly #timers = new Set<CancelTimer>();
-  #send: (bytes: Uint8Array) => void = () => undefined;
+  readonly #violations = new Violations();
+  readonly #transmitter: Transmitter;
   #heardMs = 0;
-  /** Until then the host must wait for an answer before it says anything new. */
-  #answerDueMs = 0;
-  /** When the last answer has left: they never overtake each other. */
-  #transmitterFreeMs = 0;
   #deafUntilMs = 0;
   #lastAck: EbdsFrame['ack'] | undefined;
   #lastReply: Uint8Array | undefined;
@@ -102,6 +94,7 @@ export class EbdsDevice implements SimulatedDevice {
   constructor(parts: { readonly clock: Clock; readonly options?: EbdsDeviceOptions }) {
     const { clock, options = {} } = parts;
     this.#clock = clock;
+    this.#transmitter = new Transmitter(clock);
     this.#options = options;
     this.#identity = { ...CASHFLOW_SC, ...options.identity };
     this.#notes = options.notes ?? DOLLAR_NOTES;
@@ -125,38 +118,23 @@ export class EbdsDevice implements SimulatedDevice {
       if (!this.#mechanism.isOn || nowMs < this.#deafUntilMs) return;
       // By the protocol nothing answers what is no frame: the host asks again.
       if (event.kind === 'frame') this.#onFrame(event.frame);
-      else this.#violate(`${event.bytes.length} bytes that are no frame`);
+      else this.#violations.add(`${event.bytes.length} bytes that are no frame`);
     }
   }
 
   connect(send: (bytes: Uint8Array) => void): void {
-    this.#send = send;
+    this.#transmitter.connect(send);
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-        this.#mechanism.insert(command.denomination);
-        break;
-      case 'fault':
-        this.#fault(command.name, command.times ?? 1, command.value);
-        break;
-      case 'power':
-        this.#power(command.on);
-        break;
-      case 'cashbox': {
-        const removed = this.#mechanism.cashbox(command.present, command.empty === true);
-        return { ...this.truth(), removed };
-      }
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-      case 'cassette':
-        throw new SimulatorError('usage', 'a validator has no cassettes');
-    }
-    return this.truth();
+    return handleValidator(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) => this.#fault(name, times, value),
+        power: (on) => this.#power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -164,13 +142,13 @@ export class EbdsDevice implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
     this.#mechanism.stop();
     this.#cancelSilence();
-    this.#loseAnswers();
+    this.#transmitter.forget();
   }
 
   // What the host says
@@ -184,8 +162,8 @@ export class EbdsDevice implements SimulatedDevice {
       this.#transmit(this.#lastReply, frame.type);
       return;
     }
-    if (this.#clock.monotonic() < this.#answerDueMs) {
-      this.#violate(`a new command of type ${frame.type} before the last one was answered`);
+    if (this.#transmitter.isAnswering) {
+      this.#violations.add(`a new command of type ${frame.type} before the last one was answered`);
     }
     this.#lastAck = frame.ack;
     this.#mechanism.heard();
@@ -215,7 +193,7 @@ export class EbdsDevice implements SimulatedDevice {
     const isInEscrow = this.#mechanism.escrowed !== undefined;
     if ((stacks || returns) && !isInEscrow) {
       const word = stacks ? 'stack' : 'return';
-      this.#violate(`${word} in state ${this.#mechanism.state}: no note is in escrow`);
+      this.#violations.add(`${word} in state ${this.#mechanism.state}: no note is in escrow`);
     } else if (stacks) this.#mechanism.stack();
     else if (returns) this.#mechanism.giveBack();
     // The power may have gone with it, and the answer too.
@@ -282,7 +260,7 @@ export class EbdsDevice implements SimulatedDevice {
   }
 
   #refuse(frame: EbdsFrame, why: string): void {
-    this.#violate(`a command of type ${frame.type}: ${why}`);
+    this.#violations.add(`a command of type ${frame.type}: ${why}`);
     this.#reply(frame, { isInvalid: true });
   }
 
@@ -325,7 +303,7 @@ export class EbdsDevice implements SimulatedDevice {
 
   /** What is kept in volatile memory beside the mechanism's. */
   #forgetHost(): void {
-    this.#loseAnswers();
+    this.#transmitter.forget();
     this.#cancelSilence();
     this.#framer.reset();
     this.#lastAck = undefined;
@@ -363,7 +341,7 @@ export class EbdsDevice implements SimulatedDevice {
     const isCredit = this.#mechanism.news?.kind === 'stacked';
     this.#mechanism.said();
     if (isCredit && this.#switches.strikes('powerCutAfterCredit')) {
-      this.#after(this.#timings.replyMs + 1, () => this.#power(false));
+      this.#transmitter.after(this.#timings.replyMs + 1, () => this.#power(false));
     }
     return bytes;
   }
@@ -375,7 +353,7 @@ export class EbdsDevice implements SimulatedDevice {
 
   #transmit(reply: Uint8Array, commandType: number): void {
     const isThis = (value: number | undefined) => value === undefined || value === commandType;
-    this.#answerDueMs = this.#clock.monotonic() + this.#timings.replyMs;
+    this.#transmitter.expect(this.#timings.replyMs);
     if (this.#switches.strikes('loseReply', isThis)) return;
     const frame = Uint8Array.from(reply);
     const last = frame.length - 1;
@@ -388,42 +366,17 @@ export class EbdsDevice implements SimulatedDevice {
     const noise = this.#switches.strikes('noise') ? [Uint8Array.of(0xff, 0x02, 0x03, 0x7f)] : [];
     const copies = this.#switches.strikes('duplicateReply') ? [sent, sent] : [sent];
     const late = this.#switches.strike('late');
-    this.#queue([...noise, ...copies], this.#timings.replyMs + (late ? (late.value ?? 400) : 0));
-  }
-
-  #queue(chunks: readonly Uint8Array[], delayMs: number): void {
-    const nowMs = this.#clock.monotonic();
-    this.#transmitterFreeMs = Math.max(this.#transmitterFreeMs, nowMs + delayMs);
-    this.#after(this.#transmitterFreeMs - nowMs, () => {
-      this.#answerDueMs = 0;
-      for (const chunk of chunks) this.#send(chunk);
-    });
+    this.#transmitter.transmit(
+      [...noise, ...copies],
+      this.#timings.replyMs + (late ? (late.value ?? 400) : 0),
+    );
   }
 
   /** In special interrupt mode one byte tells the host to poll. */
   #interrupt(): void {
     const isWanted = ((this.#settings[1] ?? 0) & 0x01) !== 0;
     if (!isWanted || this.#options.neverInterrupts || !this.#mechanism.isOn) return;
-    this.#queue([Uint8Array.of(ENQUIRY)], 1);
-  }
-
-  #loseAnswers(): void {
-    for (const cancel of this.#timers) cancel();
-    this.#timers.clear();
-    this.#answerDueMs = 0;
-    this.#transmitterFreeMs = 0;
-  }
-
-  #after(delayMs: number, task: () => void): void {
-    const cancel = this.#clock.after(delayMs, () => {
-      this.#timers.delete(cancel);
-      task();
-    });
-    this.#timers.add(cancel);
-  }
-
-  #violate(words: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(words);
+    this.#transmitter.transmit([Uint8Array.of(ENQUIRY)], 1);
   }
 }
 

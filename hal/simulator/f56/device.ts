@@ -19,14 +19,11 @@ import {
   RESPONSE_ERROR,
 } from '../../f56/commands.ts';
 import { F56_LINE, type F56Model, type F56ModelName, f56Models } from '../../f56/models.ts';
-import {
-  type ControlCommand,
-  type DeviceTruth,
-  type SimulatedDevice,
-  SimulatorError,
-} from '../device.ts';
+import type { ControlCommand, DeviceTruth, SimulatedDevice } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleDispenser } from '../hands.ts';
 import type { SimulatedCassette } from '../protocol.ts';
+import { Violations } from '../violations.ts';
 import { F56DeviceLink } from './device-link.ts';
 import {
   ERROR,
@@ -53,7 +50,6 @@ const RESPONSE_BIT = 0x80;
 const STATUS_BYTES = 0x34;
 const ODRS_INITIALISE: readonly number[] = [0x00, 0x40];
 const ODR_COUNT = 0xe4;
-const VIOLATIONS_MAX = 1000;
 
 /** A simulated F53 or F56, switched on, with everything in order. */
 export class F56Device implements SimulatedDevice {
@@ -66,7 +62,7 @@ export class F56Device implements SimulatedDevice {
   readonly #switches = new FaultSwitches<F56FaultName>(f56Faults);
   readonly #mechanism: F56Mechanism;
   readonly #link: F56DeviceLink;
-  readonly #violations: string[] = [];
+  readonly #violations = new Violations();
   #send: (bytes: Uint8Array) => void = () => undefined;
   #isOn: boolean = true;
 
@@ -90,7 +86,7 @@ export class F56Device implements SimulatedDevice {
       switches: this.#switches,
       send: (bytes) => this.#send(bytes),
       onCommand: (data) => this.#onCommand(data),
-      onViolation: (words) => this.#violate(words),
+      onViolation: (words) => this.#violations.add(words),
     });
   }
 
@@ -103,29 +99,15 @@ export class F56Device implements SimulatedDevice {
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-      case 'cashbox':
-        throw new SimulatorError('usage', 'a dispenser takes no notes in');
-      case 'fault': {
-        const { times = 1, value } = command;
-        const name = this.#switches.set(command.name, times, value);
-        this.#mechanism.stand(name, times, value);
-        break;
-      }
-      case 'power':
-        this.#power(command.on);
-        break;
-      case 'cassette':
-        this.#mechanism.cassette(command.position, command);
-        break;
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-    }
-    return this.truth();
+    return handleDispenser(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) =>
+          this.#mechanism.stand(this.#switches.set(name, times, value), times, value),
+        power: (on) => this.#power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -133,7 +115,7 @@ export class F56Device implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
@@ -147,7 +129,7 @@ export class F56Device implements SimulatedDevice {
     const name = commandOf(data);
     const [first = 0, second = 0] = data;
     if (name === undefined) {
-      this.#violate(`command ${hex(data)}, which it does not know`);
+      this.#violations.add(`command ${hex(data)}, which it does not know`);
       const refusal = [RESPONSE_ERROR, second, 0, ERROR.format >> 8, 0, FIELD_SEPARATOR];
       this.#link.after(this.#timings.answerMs, () => this.#link.respond(refusal));
       return;
@@ -155,7 +137,7 @@ export class F56Device implements SimulatedDevice {
     const wrong = wrongForm(data, commands[name].parameterBytes);
     const error = wrong ?? (name === 'status' ? undefined : wrongParameter(name, data));
     if (error !== undefined) {
-      this.#violate(`${name} with a parameter or a form that cannot be: ${hex(data)}`);
+      this.#violations.add(`${name} with a parameter or a form that cannot be: ${hex(data)}`);
       this.#answer(first, second, { error, bays: [] });
     } else if (name === 'status') {
       this.#answer(first, second, { error: this.#mechanism.standingError, bays: [] });
@@ -207,10 +189,6 @@ export class F56Device implements SimulatedDevice {
     this.#link.deafen();
     if (on) this.#link.after(this.#timings.bootMs, () => this.#link.wake());
     else this.#mechanism.powerOff();
-  }
-
-  #violate(words: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(words);
   }
 }
 

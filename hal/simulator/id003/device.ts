@@ -4,7 +4,7 @@
  * answered as the protocol says and written down in `violations`.
  * Source: JCM ID-003 protocol; cash-hardware.md 2 and 13.
  */
-import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import {
   type CommandName,
   commands,
@@ -15,13 +15,11 @@ import {
   statuses,
 } from '../../id003/commands.ts';
 import { encodeFrame, ID003_LINE, type Id003Frame, Id003Framer } from '../../id003/wire.ts';
-import {
-  type ControlCommand,
-  type DeviceTruth,
-  type SimulatedDevice,
-  SimulatorError,
-} from '../device.ts';
+import type { ControlCommand, DeviceTruth, SimulatedDevice } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleValidator } from '../hands.ts';
+import { Transmitter } from '../transmitter.ts';
+import { Violations } from '../violations.ts';
 import {
   ID003_TIMINGS,
   type Id003FaultName,
@@ -47,7 +45,6 @@ export interface Id003DeviceOptions {
 const VERSION = 'U(USA)-02-1S ID003-05V272-55 10JUL09 ';
 /** Silence after which an unfinished frame from the host is forgotten. */
 const INTER_BYTE_MS = 200;
-const VIOLATIONS_MAX = 1000;
 
 const SETTING_OF_GETTER = {
   getDenominations: 'setDenominations',
@@ -73,19 +70,15 @@ export class Id003Device implements SimulatedDevice {
   readonly #framer = new Id003Framer();
   readonly #switches = new FaultSwitches<Id003FaultName>(id003Faults);
   readonly #mechanism: Id003Mechanism;
-  readonly #violations: string[] = [];
-  readonly #timers = new Set<CancelTimer>();
-  #send: (bytes: Uint8Array) => void = () => undefined;
+  readonly #violations = new Violations();
+  readonly #transmitter: Transmitter;
   #heardMs = 0;
-  /** Until then the host must wait for an answer. */
-  #answerDueMs = 0;
-  /** When the last answer has left: they never overtake each other. */
-  #transmitterFreeMs = 0;
 
   constructor(parts: { readonly clock: Clock; readonly options?: Id003DeviceOptions }) {
     const { clock, options = {} } = parts;
     const timings = { ...ID003_TIMINGS, ...options.timings };
     this.#clock = clock;
+    this.#transmitter = new Transmitter(clock);
     this.#version = options.version ?? VERSION;
     this.#notes = options.notes ?? US_NOTES;
     this.#replyMs = timings.replyMs;
@@ -96,7 +89,7 @@ export class Id003Device implements SimulatedDevice {
       creditAfterPowerUpInStacker: options.creditAfterPowerUpInStacker ?? false,
       switches: this.#switches,
       onNews: () => this.#enquire(),
-      onViolation: (words) => this.#violate(words),
+      onViolation: (words) => this.#violations.add(words),
     });
   }
 
@@ -107,39 +100,24 @@ export class Id003Device implements SimulatedDevice {
     this.#heardMs = nowMs;
     for (const event of this.#framer.push(bytes)) {
       if (event.kind === 'discarded')
-        this.#violate(`${event.bytes.length} bytes that are no frame`);
+        this.#violations.add(`${event.bytes.length} bytes that are no frame`);
       else if (this.#mechanism.status) this.#onFrame(event.frame);
     }
   }
 
   connect(send: (bytes: Uint8Array) => void): void {
-    this.#send = send;
+    this.#transmitter.connect(send);
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-        this.#mechanism.insert(command.denomination);
-        break;
-      case 'fault':
-        this.#fault(command.name, command.times ?? 1, command.value);
-        break;
-      case 'power':
-        this.#power(command.on);
-        break;
-      case 'cashbox': {
-        const removed = this.#mechanism.cashbox(command.present, command.empty === true);
-        return { ...this.truth(), removed };
-      }
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-      case 'cassette':
-        throw new SimulatorError('usage', 'a validator has no cassettes');
-    }
-    return this.truth();
+    return handleValidator(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) => this.#fault(name, times, value),
+        power: (on) => this.#power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -147,12 +125,12 @@ export class Id003Device implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
     this.#mechanism.stop();
-    this.#loseAnswers();
+    this.#transmitter.forget();
   }
 
   // What the host says
@@ -160,8 +138,8 @@ export class Id003Device implements SimulatedDevice {
   #onFrame(frame: Id003Frame): void {
     const isThis = (value: number | undefined) => value === undefined || value === frame.code;
     if (this.#switches.strikes('deaf', isThis)) return;
-    if (this.#clock.monotonic() < this.#answerDueMs) {
-      this.#violate(`command ${hexCode(frame.code)} before the last one was answered`);
+    if (this.#transmitter.isAnswering) {
+      this.#violations.add(`command ${hexCode(frame.code)} before the last one was answered`);
     }
     if (this.#switches.strikes('communicationError', isThis)) {
       this.#reply(frame, replies.communicationError);
@@ -237,7 +215,7 @@ export class Id003Device implements SimulatedDevice {
     this.#reply(frame, replies.acknowledge);
     act();
     // The power may have gone with it, and the answer too.
-    if (!this.#mechanism.status) this.#loseAnswers();
+    if (!this.#mechanism.status) this.#transmitter.forget();
   }
 
   #replyStatus(frame: Id003Frame): void {
@@ -246,13 +224,13 @@ export class Id003Device implements SimulatedDevice {
     const data = status.detail === undefined ? [] : [status.detail];
     this.#reply(frame, statuses[status.name].code, data);
     if (status.name === 'vendValid' && this.#switches.strikes('powerCutAfterCredit')) {
-      this.#after(this.#replyMs + 1, () => this.#power(false));
+      this.#transmitter.after(this.#replyMs + 1, () => this.#power(false));
     }
   }
 
   #refuse(frame: Id003Frame, why: string): void {
     const state = this.#mechanism.status?.name ?? 'off';
-    this.#violate(`command ${hexCode(frame.code)} in state ${state}: ${why}`);
+    this.#violations.add(`command ${hexCode(frame.code)} in state ${state}: ${why}`);
     this.#reply(frame, replies.invalidCommand);
   }
 
@@ -272,7 +250,7 @@ export class Id003Device implements SimulatedDevice {
   }
 
   #power(on: boolean): void {
-    this.#loseAnswers();
+    this.#transmitter.forget();
     this.#framer.reset();
     this.#mechanism.power(on);
   }
@@ -281,44 +259,23 @@ export class Id003Device implements SimulatedDevice {
 
   #reply(to: Id003Frame, code: number, data: Uint8Array | readonly number[] = []): void {
     const isThis = (value: number | undefined) => value === undefined || value === to.code;
-    this.#answerDueMs = this.#clock.monotonic() + this.#replyMs;
+    this.#transmitter.expect(this.#replyMs);
     if (this.#switches.strikes('loseReply', isThis)) return;
     const frame = encodeFrame(code, data);
     if (this.#switches.strikes('badChecksum')) frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 0x55;
     const noise = this.#switches.strikes('noise') ? [Uint8Array.of(0xff, 0xfc, 0x00, 0xfc)] : [];
     const copies = this.#switches.strikes('duplicateReply') ? [frame, frame] : [frame];
     const late = this.#switches.strike('late');
-    this.#transmit([...noise, ...copies], this.#replyMs + (late ? (late.value ?? 400) : 0));
+    this.#transmitter.transmit(
+      [...noise, ...copies],
+      this.#replyMs + (late ? (late.value ?? 400) : 0),
+    );
   }
 
   /** In the interrupt modes the device says that it has news. */
   #enquire(): void {
     if (this.#mechanism.settings.setCommunicationMode[0] === 0) return;
-    this.#transmit([encodeFrame(replies.enquiry)], 0);
-  }
-
-  #transmit(chunks: readonly Uint8Array[], delayMs: number): void {
-    const nowMs = this.#clock.monotonic();
-    this.#transmitterFreeMs = Math.max(this.#transmitterFreeMs, nowMs + delayMs);
-    this.#after(this.#transmitterFreeMs - nowMs, () => {
-      this.#answerDueMs = 0;
-      for (const chunk of chunks) this.#send(chunk);
-    });
-  }
-
-  #loseAnswers(): void {
-    for (const cancel of this.#timers) cancel();
-    this.#timers.clear();
-    this.#answerDueMs = 0;
-    this.#transmitterFreeMs = 0;
-  }
-
-  #after(delayMs: number, task: () => void): void {
-    const cancel = this.#clock.after(delayMs, () => {
-      this.#timers.delete(cancel);
-      task();
-    });
-    this.#timers.add(cancel);
+    this.#transmitter.transmit([encodeFrame(replies.enquiry)], 0);
   }
 
   #currencyTable(): Uint8Array {
@@ -329,10 +286,6 @@ export class Id003Device implements SimulatedDevice {
       note.exponent,
     ]);
     return Uint8Array.from(lines.flat());
-  }
-
-  #violate(words: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(words);
   }
 }
 

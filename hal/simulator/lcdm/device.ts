@@ -9,14 +9,11 @@ import { id50Dialect } from '../../lcdm/id50/commands.ts';
 import { type LcdmModelName, lcdmLine, lcdmModels } from '../../lcdm/models.ts';
 import { ID30, PROGRESS } from '../../lcdm/wire.ts';
 import type { LineSettings } from '../../port.ts';
-import {
-  type ControlCommand,
-  type DeviceTruth,
-  type SimulatedDevice,
-  SimulatorError,
-} from '../device.ts';
+import type { ControlCommand, DeviceTruth, SimulatedDevice } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleDispenser } from '../hands.ts';
 import type { SimulatedCassette } from '../protocol.ts';
+import { Violations } from '../violations.ts';
 import { LcdmDeviceLink } from './device-link.ts';
 import { type LcdmFaultName, lcdmFaults } from './faults.ts';
 import { Id30Words, id30Code } from './id30.ts';
@@ -45,7 +42,6 @@ export interface LcdmDeviceOptions {
 }
 
 const NEAR_END_COUNT = 10;
-const VIOLATIONS_MAX = 1000;
 
 /** A simulated LCDM dispenser, switched on, with everything in order. */
 export class LcdmDevice implements SimulatedDevice {
@@ -58,7 +54,7 @@ export class LcdmDevice implements SimulatedDevice {
   readonly #mechanism: LcdmMechanism;
   readonly #link: LcdmDeviceLink;
   readonly #words: LcdmDeviceWords;
-  readonly #violations: string[] = [];
+  readonly #violations = new Violations();
   #send: (bytes: Uint8Array) => void = () => undefined;
   #isOn: boolean = true;
 
@@ -68,7 +64,7 @@ export class LcdmDevice implements SimulatedDevice {
     const model = lcdmModels[options.model ?? 'lcdm-4000'];
     const dialect = model.id === ID30 ? id30Dialect : id50Dialect;
     const switches = this.#switches;
-    const onViolation = (words: string) => this.#violate(words);
+    const onViolation = (words: string) => this.#violations.add(words);
     this.line = lcdmLine(options.parity ?? model.parity);
     this.#timings = { ...LCDM_DEVICE_TIMINGS, ...options.timings };
     this.#mechanism = new LcdmMechanism({
@@ -116,29 +112,15 @@ export class LcdmDevice implements SimulatedDevice {
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-      case 'cashbox':
-        throw new SimulatorError('usage', 'a dispenser takes no notes in');
-      case 'fault': {
-        const { times = 1, value } = command;
-        const name = this.#switches.set(command.name, times, value);
-        this.#mechanism.stand(name, times, value);
-        break;
-      }
-      case 'power':
-        this.#power(command.on);
-        break;
-      case 'cassette':
-        this.#mechanism.cassette(command.position, command);
-        break;
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-    }
-    return this.truth();
+    return handleDispenser(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) =>
+          this.#mechanism.stand(this.#switches.set(name, times, value), times, value),
+        power: (on) => this.#power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -146,7 +128,7 @@ export class LcdmDevice implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
@@ -172,9 +154,5 @@ export class LcdmDevice implements SimulatedDevice {
 
   #boot(): void {
     this.#link.after(this.#timings.bootMs, () => this.#link.wake());
-  }
-
-  #violate(words: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(words);
   }
 }

@@ -4,7 +4,7 @@
  * in
  * `violations`. Source: cash-hardware.md 5.8 and 13.
  */
-import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import type { LineSettings } from '../../port.ts';
 import {
   CHANNELS_MAX,
@@ -24,6 +24,9 @@ import {
   SimulatorError,
 } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleValidator } from '../hands.ts';
+import { Transmitter } from '../transmitter.ts';
+import { Violations } from '../violations.ts';
 import { type SioFaultName, sioFaults } from './faults.ts';
 import { SIO_TIMINGS, SioMechanism, type SioTimings, type SioUndocumented } from './mechanism.ts';
 
@@ -38,7 +41,6 @@ export interface SioDeviceOptions {
 }
 
 const US_CHANNELS: readonly number[] = [1, 2, 5, 10, 20, 50, 100];
-const VIOLATIONS_MAX = 1000;
 const LATE_MS = 300;
 
 /** A simulated SIO validator, switched on, empty and shut. */
@@ -47,15 +49,13 @@ export class SioDevice implements SimulatedDevice {
   readonly protocol = 'sio';
   readonly line: LineSettings;
   readonly faults = sioFaults;
-  readonly #clock: Clock;
   readonly #model: SioModel;
   readonly #timings: SioTimings;
   readonly #isDeafWhileBusy: boolean;
   readonly #switches = new FaultSwitches<SioFaultName>(sioFaults);
   readonly #mechanism: SioMechanism;
-  readonly #violations: string[] = [];
-  readonly #timers = new Set<CancelTimer>();
-  #send: (bytes: Uint8Array) => void = () => undefined;
+  readonly #violations = new Violations();
+  readonly #transmitter: Transmitter;
   #isOn: boolean = true;
   #isBooting: boolean = false;
 
@@ -67,7 +67,7 @@ export class SioDevice implements SimulatedDevice {
       isEnabledAtPowerUp: false,
       ...options.undocumented,
     };
-    this.#clock = clock;
+    this.#transmitter = new Transmitter(clock);
     this.#model = sioModels[options.model ?? 'nv10'];
     this.#timings = { ...SIO_TIMINGS, ...options.timings };
     this.#isDeafWhileBusy = undocumented.isDeafWhileBusy;
@@ -88,36 +88,21 @@ export class SioDevice implements SimulatedDevice {
   }
 
   connect(send: (bytes: Uint8Array) => void): void {
-    this.#send = send;
+    this.#transmitter.connect(send);
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-        if (!this.#isOn || this.#isBooting) {
-          throw new SimulatorError('sequenceError', 'the validator is off');
-        }
-        this.#mechanism.insert(command.denomination);
-        break;
-      case 'fault':
-        this.#fault(command.name, command.times ?? 1, command.value);
-        break;
-      case 'power':
-        this.#power(command.on);
-        break;
-      case 'cashbox': {
-        const removed = this.#mechanism.cashbox(command.present, command.empty === true);
-        return { ...this.truth(), removed };
-      }
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-      case 'cassette':
-        throw new SimulatorError('usage', 'a validator has no cassettes');
+    if (command.do === 'insert' && (!this.#isOn || this.#isBooting)) {
+      throw new SimulatorError('sequenceError', 'the validator is off');
     }
-    return this.truth();
+    return handleValidator(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) => this.#fault(name, times, value),
+        power: (on) => this.#power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -125,12 +110,12 @@ export class SioDevice implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
     this.#mechanism.stop();
-    this.#forgetEchoes();
+    this.#transmitter.forget();
   }
 
   // What the host says
@@ -187,8 +172,8 @@ export class SioDevice implements SimulatedDevice {
   }
 
   #refuse(code: number, why: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(`${code}, ${why}`);
-    this.#after(this.#timings.echoMs, () => this.#say(reports.commandError.code));
+    this.#violations.add(`${code}, ${why}`);
+    this.#transmitter.after(this.#timings.echoMs, () => this.#say(reports.commandError.code));
   }
 
   // What hands do
@@ -208,13 +193,13 @@ export class SioDevice implements SimulatedDevice {
   #power(on: boolean): void {
     if (on === this.#isOn) return;
     this.#isOn = on;
-    this.#forgetEchoes();
+    this.#transmitter.forget();
     this.#isBooting = on;
     if (!on) {
       this.#mechanism.powerOff();
       return;
     }
-    this.#after(this.#timings.bootMs, () => {
+    this.#transmitter.after(this.#timings.bootMs, () => {
       this.#isBooting = false;
       this.#mechanism.boot();
     });
@@ -228,26 +213,13 @@ export class SioDevice implements SimulatedDevice {
     const late = this.#switches.strike('late');
     const byte = this.#switches.strikes('flipEcho', isThis) ? code ^ 1 : code;
     const copies = this.#switches.strikes('duplicateEcho') ? 2 : 1;
-    this.#after(this.#timings.echoMs + (late ? (late.value ?? LATE_MS) : 0), () => {
+    this.#transmitter.after(this.#timings.echoMs + (late ? (late.value ?? LATE_MS) : 0), () => {
       for (let copy = 0; copy < copies; copy++) this.#say(byte);
     });
   }
 
   #say(byte: number): void {
-    if (this.#isOn) this.#send(Uint8Array.of(byte));
-  }
-
-  #forgetEchoes(): void {
-    for (const cancel of this.#timers) cancel();
-    this.#timers.clear();
-  }
-
-  #after(delayMs: number, task: () => void): void {
-    const cancel = this.#clock.after(delayMs, () => {
-      this.#timers.delete(cancel);
-      task();
-    });
-    this.#timers.add(cancel);
+    if (this.#isOn) this.#transmitter.say(Uint8Array.of(byte));
   }
 }
 

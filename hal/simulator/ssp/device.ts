@@ -14,13 +14,10 @@ import {
   type SspEvent,
 } from '../../ssp/commands.ts';
 import { SSP_LINE } from '../../ssp/wire.ts';
-import {
-  type ControlCommand,
-  type DeviceTruth,
-  type SimulatedDevice,
-  SimulatorError,
-} from '../device.ts';
+import type { ControlCommand, DeviceTruth, SimulatedDevice } from '../device.ts';
 import { FaultSwitches } from '../faults.ts';
+import { handleValidator } from '../hands.ts';
+import { Violations } from '../violations.ts';
 import { type SspDeviceAnswer, SspDeviceLink } from './device-link.ts';
 import { SSP_TIMINGS, type SspFaultName, type SspTimings, sspFaults } from './faults.ts';
 import { SSP_HABITS, type SspHabits, SspMechanism, type SspNote } from './mechanism.ts';
@@ -57,7 +54,6 @@ const SERIAL_NUMBER = 1_873_452;
 /** What it speaks after a start, until the host says another. */
 const PROTOCOL_AT_START = 4;
 const PROTOCOL_MAX = 8;
-const VIOLATIONS_MAX = 1000;
 
 /** A simulated SSP validator. It is made switched on, just started, empty and disabled. */
 export class SspDevice implements SimulatedDevice {
@@ -69,7 +65,7 @@ export class SspDevice implements SimulatedDevice {
   readonly #switches = new FaultSwitches<SspFaultName>(sspFaults);
   readonly #mechanism: SspMechanism;
   readonly #link: SspDeviceLink;
-  readonly #violations: string[] = [];
+  readonly #violations = new Violations();
   #protocolVersion = PROTOCOL_AT_START;
 
   constructor(parts: { readonly clock: Clock; readonly options?: SspDeviceOptions }) {
@@ -89,7 +85,7 @@ export class SspDevice implements SimulatedDevice {
     };
     const { notes, random, encryption } = this.#options;
     const switches = this.#switches;
-    const onViolation = (words: string) => this.#violate(words);
+    const onViolation = (words: string) => this.#violations.add(words);
     this.#mechanism = new SspMechanism({
       clock,
       timings,
@@ -121,29 +117,14 @@ export class SspDevice implements SimulatedDevice {
   }
 
   control(command: ControlCommand): unknown {
-    switch (command.do) {
-      case 'insert':
-        this.#mechanism.insert(command.denomination);
-        break;
-      case 'fault':
-        this.#fault(command.name, command.times ?? 1, command.value);
-        break;
-      case 'power':
-        this.#mechanism.power(command.on);
-        break;
-      case 'cashbox': {
-        const removed = this.#mechanism.cashbox(command.present, command.empty === true);
-        return { ...this.truth(), removed };
-      }
-      case 'take':
-        this.#mechanism.take();
-        break;
-      case 'state':
-        break;
-      case 'cassette':
-        throw new SimulatorError('usage', 'a validator has no cassettes');
-    }
-    return this.truth();
+    return handleValidator(
+      {
+        mechanism: this.#mechanism,
+        fault: (name, times, value) => this.#fault(name, times, value),
+        power: (on) => this.#mechanism.power(on),
+      },
+      command,
+    );
   }
 
   truth(): DeviceTruth {
@@ -151,7 +132,7 @@ export class SspDevice implements SimulatedDevice {
   }
 
   violations(): readonly string[] {
-    return this.#violations;
+    return this.#violations.list();
   }
 
   stop(): void {
@@ -168,12 +149,12 @@ export class SspDevice implements SimulatedDevice {
     if (name === undefined || !this.#isKnown(name)) {
       // Whether an optional command is known is found out by asking.
       const isOptional = name !== undefined && OPTIONAL_COMMANDS.has(name);
-      if (!isOptional) this.#violate(`command ${hexCode(code)}: no such command`);
+      if (!isOptional) this.#violations.add(`command ${hexCode(code)}: no such command`);
       return { data: [replies.commandNotKnown] };
     }
     const sizes = BODY_SIZES[name] ?? [0];
     if (!sizes.includes(body.length)) {
-      this.#violate(`command ${hexCode(code)} with ${body.length} bytes`);
+      this.#violations.add(`command ${hexCode(code)} with ${body.length} bytes`);
       return { data: [replies.wrongParameterCount] };
     }
     if (name === 'poll' || name === 'pollWithAck') return this.#poll(name === 'pollWithAck');
@@ -324,10 +305,6 @@ export class SspDevice implements SimulatedDevice {
   #forget(): void {
     this.#link.forget();
     this.#protocolVersion = PROTOCOL_AT_START;
-  }
-
-  #violate(words: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(words);
   }
 }
 
