@@ -198,6 +198,7 @@ class RunningAgent implements Agent {
       pairing,
       mayApply: () => this.#isIdle() && !this.#exchange.isOpen() && !this.#exchange.isTesting(),
       positions: dispenser.capabilities.positions,
+      holds: (notes) => dispenser.holds?.(notes) ?? true,
       changed: () => this.#change(),
     });
     this.#parts = {

@@ -153,8 +153,8 @@ function incomingFinding(
           ),
         ]
       : [];
-  // Limits are optional (design 10).
-  if (!applied && type === 'limits') return newer;
+  // Both are optional (design 10).
+  if (!applied && (type === 'limits' || type === 'technicians')) return newer;
   if (!applied) {
     const text = `There is no ${name} yet.`;
     return [warning('documents', text, 'Have the operator publish it.'), ...newer];

@@ -1,4 +1,5 @@
 /** What a cassette document does to the books (design 10). Runs inside the caller's commit. */
+import type { UnitNotes } from '#hal/cash-dispenser.ts';
 import type { Position } from '#protocol/base/ids.ts';
 import { minorOfDenomination } from '#protocol/base/money.ts';
 import type { BayStatement, CassettesDocument } from '#protocol/documents/cassettes.ts';
@@ -30,15 +31,31 @@ export interface CassettesRules {
 /** Most movements read at a time. */
 const PAGE = 1_000;
 
+/** What the machine's hardware can take. */
+export interface BaysOfMachine {
+  readonly positions: readonly Position[];
+  readonly config: { readonly currency: string };
+  holds?(notes: UnitNotes): boolean;
+}
+
 /** Why a document is not for this machine, in words; undefined when it is. */
 export function cassettesRefusal(
   document: CassettesDocument,
-  positions: readonly Position[],
+  { positions, config: { currency }, holds }: BaysOfMachine,
 ): string | undefined {
   const strange = document.bays.filter(({ position }) => !positions.includes(position));
-  if (strange.length === 0) return undefined;
-  const named = strange.map(({ position }) => position).join(', ');
-  return `position ${named} is not in this machine, which has ${positions.join(', ')}`;
+  if (strange.length > 0) {
+    const named = strange.map(({ position }) => position).join(', ');
+    return `position ${named} is not in this machine, which has ${positions.join(', ')}`;
+  }
+  const unfit = document.bays.find(({ position, denomination }) => {
+    return (
+      holds?.({ position, currency, value: minorOfDenomination(denomination, currency) }) === false
+    );
+  });
+  if (!unfit) return undefined;
+  const { denomination, position } = unfit;
+  return `the dispenser cannot hold notes of ${denomination} ${currency} in position ${position}`;
 }
 
 /** True when two documents state the same bays: a republication, which moves nothing. */

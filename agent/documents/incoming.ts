@@ -1,4 +1,5 @@
 /** The operator's documents: kept with their verdict, and in force from then on (design 10). */
+import type { UnitNotes } from '#hal/cash-dispenser.ts';
 import type { Clock } from '#protocol/base/clock.ts';
 import type { Position } from '#protocol/base/ids.ts';
 import type { Log } from '#protocol/base/log.ts';
@@ -13,6 +14,7 @@ import {
 } from '#protocol/documents/registry.ts';
 import type { SignedEvent } from '#protocol/event.ts';
 import type { DocumentRow } from '#state/documents.ts';
+import type { JsonObject } from '#state/json.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from '../config.ts';
 import type { ReasonBoard } from '../reasons.ts';
@@ -22,6 +24,7 @@ import {
   cassettesRefusal,
   isSameStatement,
 } from './apply-cassettes.ts';
+import { applyTechnicians } from './apply-technicians.ts';
 
 /** What the incoming documents need. */
 export interface IncomingOptions {
@@ -32,6 +35,8 @@ export interface IncomingOptions {
   readonly log: Log;
   /** The dispenser's bays. */
   readonly positions: readonly Position[];
+  /** Whether the dispenser can hand out such notes from there; absent where it takes any. */
+  holds?(notes: UnitNotes): boolean;
   /** The operator's time less ours, ms; undefined while nobody knows. */
   clockOffsetMs(): number | undefined;
   /** True between transactions and outside an exchange. */
@@ -87,16 +92,25 @@ export class IncomingDocuments {
     if (report.kind === 'refused') this.#refuse(report.type, report.event, report.reason);
     else if (isCassettes(report)) this.#receiveCassettes(report);
     else {
-      this.#commitApplied(report, () => ({}));
+      this.#commitApplied(report, () => this.#apply(report));
       this.#enforce(report.document);
       this.#tellFees();
       this.#options.changed();
     }
   }
 
+  /** Who is shut out is shut out at once, also in the middle of an exchange. */
+  #apply({ document, event }: Accepted): JsonObject {
+    if (document.type !== 'technicians') return {};
+    const { store, clock } = this.#options;
+    const asOfUnixMs = this.#asOf(event);
+    const statement = { document, asOfUnixMs, nowUnixMs: clock.now(), eventId: event.id };
+    return { technicians: applyTechnicians(store, statement) };
+  }
+
   /** What cannot be applied is refused at once, so that it takes no good one's place. */
   #receiveCassettes(report: AcceptedCassettes): void {
-    const reason = cassettesRefusal(report.document, this.#options.positions);
+    const reason = cassettesRefusal(report.document, this.#options);
     if (reason !== undefined) this.#refuse('cassettes', report.event, reason);
     else {
       this.#pending = report;
@@ -122,13 +136,15 @@ export class IncomingDocuments {
   }
 
   #statementOf({ document, event }: AcceptedCassettes): CassettesStatement {
+    const isClockKnown = this.#options.clockOffsetMs() !== undefined;
+    return { document, asOfUnixMs: this.#asOf(event), isClockKnown };
+  }
+
+  /** When an event was made, by our clock, Unix ms. */
+  #asOf({ created_at: createdAt }: SignedEvent): number {
     const offsetMs = this.#options.clockOffsetMs();
     const isNoise = offsetMs === undefined || Math.abs(offsetMs) <= OFFSET_NOISE_MS;
-    return {
-      document,
-      asOfUnixMs: event.created_at * 1000 - (isNoise ? 0 : offsetMs),
-      isClockKnown: offsetMs !== undefined,
-    };
+    return createdAt * 1000 - (isNoise ? 0 : offsetMs);
   }
 
   #lastApplied(type: IncomingTypeName): IncomingDocument | undefined {

@@ -12,7 +12,7 @@ import { documentsView } from './view.ts';
 /** What the documents need. */
 export interface OperatorDocumentsOptions
   extends Pick<IncomingOptions, 'store' | 'board' | 'clock' | 'log'>,
-    Pick<IncomingOptions, 'positions' | 'mayApply' | 'changed'> {
+    Pick<IncomingOptions, 'positions' | 'holds' | 'mayApply' | 'changed'> {
   readonly config: Config;
   readonly nostr: {
     readonly inbox: Pick<DocumentInbox, 'open'>;

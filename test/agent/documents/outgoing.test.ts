@@ -320,19 +320,20 @@ describe('the view', () => {
       ['bitspire-cassettes', 'in', false],
       ['bitspire-fees', 'in', false],
       ['bitspire-limits', 'in', false],
+      ['bitspire-technicians', 'in', false],
       [STATE, 'out', false],
       ['bitspire-obligations', 'out', false],
     ]);
     const never = { appliedAtUnixMs: null, createdAtUnixMs: null, eventId: null, content: null };
     expect(views[2]).toMatchObject({ ...never, refused: null });
-    expect(views[3]?.createdAtUnixMs).toBeGreaterThan(0);
-    expect(views[3]?.eventId).toMatch(/^[0-9a-f]{64}$/);
+    expect(views[4]?.createdAtUnixMs).toBeGreaterThan(0);
+    expect(views[4]?.eventId).toMatch(/^[0-9a-f]{64}$/);
     silence(world);
     dispense(store, 1, 1);
     await clock.advance(3_000);
-    expect(documents.views()[3]).toMatchObject({
+    expect(documents.views()[4]).toMatchObject({
       pending: true,
-      eventId: views[3]?.eventId,
+      eventId: views[4]?.eventId,
       content: { positions: { 1: twenty(99) } },
     });
   });
@@ -348,7 +349,7 @@ describe('the view', () => {
       eventId: null,
       refused: expect.stringContaining('old shape'),
     });
-    expect(views.slice(3)).toMatchObject([
+    expect(views.slice(4)).toMatchObject([
       { type: 'bitspire-obligations', pending: true, eventId: null, appliedAtUnixMs: null },
     ]);
   });

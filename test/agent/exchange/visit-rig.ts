@@ -155,9 +155,15 @@ export class Visit {
   }
 
   /** Answers all that is asked, up to the end. */
-  async walk(plan: Plan): Promise<ExchangeView> {
+  walk(plan: Plan): Promise<ExchangeView> {
+    return this.walkTo('close', plan);
+  }
+
+  /** Answers up to the first question of a kind. */
+  async walkTo(kind: string, plan: Plan): Promise<ExchangeView> {
     for (;;) {
       const { asks } = await this.asking();
+      if (asks?.kind === kind) return this.view;
       const answer = asks ? this.answerOf(plan) : undefined;
       if (!answer) return this.view;
       this.answer(answer);
