@@ -4,8 +4,14 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/temporary-folder.ts'],
-    // They want a browser beside Node: `npm run test:browser`.
-    exclude: ['test/browser/**', 'test/machine/**', 'test/protocol/chaos/**', 'node_modules/**'],
+    // They have commands of their own: `npm run test:browser`, `test:machine`, `test:ptys` ...
+    exclude: [
+      'test/browser/**',
+      'test/machine/**',
+      'test/ptys/**',
+      'test/protocol/chaos/**',
+      'node_modules/**',
+    ],
     testTimeout: 30_000,
     // What is waited for is another process's doing; one second is too little on a busy box.
     expect: { poll: { timeout: 20_000 } },

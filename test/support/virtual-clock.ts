@@ -68,9 +68,12 @@ export class VirtualClock implements Clock {
   #pending = 0;
   #fired = 0;
   readonly #timers = new TimerHeap();
+  readonly #settle: () => Promise<void>;
 
-  constructor(startUnixMs = Date.UTC(2026, 10, 21, 12, 0, 0)) {
+  /** `settled` is awaited between timers: where real bytes are under way, until they have come. */
+  constructor(startUnixMs = Date.UTC(2026, 10, 21, 12, 0, 0), settled = settle) {
     this.#wallOffsetMs = startUnixMs;
+    this.#settle = settled;
   }
 
   now(): number {
@@ -111,10 +114,10 @@ export class VirtualClock implements Clock {
   /** Moves time on, firing every timer that falls due in order. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#monotonicMs + byMs;
-    await settle();
+    await this.#settle();
     for (let steps = 0; this.#step(endMs); steps++) {
       if (steps >= STEPS_MAX) throw new Error('the virtual clock never comes to rest');
-      await settle();
+      await this.#settle();
     }
     this.#monotonicMs = endMs;
   }
@@ -128,13 +131,13 @@ export class VirtualClock implements Clock {
   /** Moves time on until `done`; after `limitMs` it is false, and time stands there. */
   async reach(done: () => boolean, limitMs: number): Promise<boolean> {
     const endMs = this.#monotonicMs + limitMs;
-    await settle();
+    await this.#settle();
     while (!done()) {
       if (!this.#step(endMs)) {
         this.#monotonicMs = endMs;
         return false;
       }
-      await settle();
+      await this.#settle();
     }
     return true;
   }
