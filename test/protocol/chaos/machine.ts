@@ -15,6 +15,7 @@ import type { SignatureCap } from '#protocol/signer/signature-budget.ts';
 import type { SignerHealth } from '#protocol/signer/signer.ts';
 import { openStore, type Store } from '#state/store.ts';
 import { logLines } from '#test/support/log-lines.ts';
+import { type Hidden, hiddenKey, spilled } from './written.ts';
 
 /** What a machine is made of. */
 export interface ChaosMachineOptions {
@@ -27,11 +28,16 @@ export interface ChaosMachineOptions {
   readonly crypto?: NostrCrypto;
 }
 
+/** What seals the pairing and what the database holds in confidence. */
+export const SEALING_KEY = new Secret(Uint8Array.from({ length: 32 }, (_, at) => at * 5 + 3));
+
 /** A machine that can be ended at any moment and started again from its folder. */
 export class ChaosMachine {
   readonly clock: Clock;
   readonly folder = mkdtempSync(join(tmpdir(), 'spire-chaos-'));
+  readonly log: Log;
   readonly lines: string[];
+  readonly file: PairingFile;
   /** What the inbox has reported, over all lives. */
   readonly reports: InboxReport[] = [];
   /** Health as it changed, over all lives. */
@@ -39,26 +45,24 @@ export class ChaosMachine {
   nostr: NostrSide;
   store: Store;
   readonly #options: ChaosMachineOptions;
-  readonly #log: Log;
-  readonly #file: PairingFile;
   readonly #listeners = new Set<() => void>();
 
   constructor(options: ChaosMachineOptions) {
     this.#options = options;
     this.clock = options.clock;
     const { log, lines } = logLines();
-    this.#log = log;
+    this.log = log;
     this.lines = lines;
     const path = join(this.folder, 'pairing.json');
-    this.#file = new PairingFile({ path, random: options.random, log });
-    this.#file.save(options.pairing);
+    this.file = new PairingFile({ path, random: options.random, log, sealingKey: SEALING_KEY });
+    this.file.save(options.pairing);
     this.store = this.#openStore();
     this.nostr = this.#open();
   }
 
   /** The pairing as it is on the disk. */
   get pairing(): Pairing {
-    const pairing = this.#file.load();
+    const pairing = this.file.load();
     if (!pairing) throw new Error('no pairing');
     return pairing;
   }
@@ -81,21 +85,25 @@ export class ChaosMachine {
   async restart(pairing?: Pairing): Promise<void> {
     await this.nostr.close();
     this.store.close();
-    if (pairing) this.#file.save(pairing);
+    if (pairing) this.file.save(pairing);
     this.store = this.#openStore();
     this.nostr = this.#open();
   }
 
-  /** Ends it for good. Nothing that it wrote or said holds a secret. */
-  async close(secrets: readonly string[]): Promise<void> {
-    const { clientKey } = this.pairing;
+  /** Ends it for good. Nothing that it wrote or said holds a secret, its pairing included. */
+  async close(secrets: readonly Hidden[]): Promise<void> {
+    const hidden = [
+      ...secrets,
+      hiddenKey('the client key', this.pairing.clientKey.reveal()),
+      hiddenKey('the sealing key', SEALING_KEY.reveal()),
+    ];
+    // Also while it runs: what is only in the database's log is gone at the end.
+    const whileOpen = spilled(this.folder, this.lines, hidden);
     await this.nostr.close();
-    const journal = JSON.stringify(this.store.journal.read({}));
     this.store.close();
+    const atTheEnd = spilled(this.folder, this.lines, hidden);
     rmSync(this.folder, { recursive: true });
-    const written = [...this.lines, journal].join('\n');
-    const hidden = [Buffer.from(clientKey.reveal()).toString('hex'), ...secrets];
-    for (const secret of hidden) expect(written).not.toContain(secret);
+    expect([...whileOpen, ...atTheEnd]).toEqual([]);
   }
 
   #openStore(): Store {
@@ -103,8 +111,8 @@ export class ChaosMachine {
       path: join(this.folder, 'state.sqlite'),
       clock: this.clock,
       random: this.#options.random,
-      log: this.#log,
-      sealingKey: new Secret(new Uint8Array(32).fill(7)),
+      log: this.log,
+      sealingKey: SEALING_KEY,
       bootId: 'chaos',
     });
   }
@@ -112,10 +120,10 @@ export class ChaosMachine {
   #open(): NostrSide {
     const { clock, random, crypto, openRelays, signatureCaps } = this.#options;
     const nostr = openNostr({
-      ...{ clock, random, crypto, signatureCaps, store: this.store, log: this.#log },
+      ...{ clock, random, crypto, signatureCaps, store: this.store, log: this.log },
       pairing: this.pairing,
-      savePairing: (changed) => this.#file.save(changed),
-      openRelays: openRelays(this.#log),
+      savePairing: (changed) => this.file.save(changed),
+      openRelays: openRelays(this.log),
     });
     const tell = () => {
       for (const listener of [...this.#listeners]) listener();

@@ -15,6 +15,7 @@ import { seededRandom } from '#test/support/seeded-random.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { ChaosMachine, pairingWith } from './machine.ts';
 import type { OnEnd } from './real-world.ts';
+import { type Hidden, hiddenKey } from './written.ts';
 
 /** See the head of the file. */
 export class MemoryWorld {
@@ -61,8 +62,12 @@ export class MemoryWorld {
         return line;
       },
     });
-    const secrets = [spireKey, transport, this.operatorKey];
-    onEnd(() => this.#end(secrets.map((key) => Buffer.from(key).toString('hex'))));
+    const secrets = [
+      hiddenKey('the identity', spireKey),
+      hiddenKey('the wallet’s key', transport),
+      hiddenKey('the operator’s key', this.operatorKey),
+    ];
+    onEnd(() => this.#end(secrets));
   }
 
   /** A signature, and an answer of the right wallet. */
@@ -74,7 +79,7 @@ export class MemoryWorld {
     return answer.kind === 'ok' && answer.value.walletId === this.keeper.walletId;
   }
 
-  async #end(secrets: readonly string[]): Promise<void> {
+  async #end(secrets: readonly Hidden[]): Promise<void> {
     this.keeper.stop();
     await this.machine.close(secrets);
     // What is still under way to the peers arrives, and then nothing waits any more.

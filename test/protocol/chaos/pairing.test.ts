@@ -1,14 +1,11 @@
 /** What a pairing meets, row by row: whatever becomes of it, the machine goes on as it was. */
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { systemRandom } from '#protocol/base/clock.ts';
 import { AtmError } from '#protocol/base/errors.ts';
-import { silentLog } from '#protocol/base/log.ts';
 import { Secret } from '#protocol/base/secret.ts';
 import { kinds } from '#protocol/event.ts';
 import { pair } from '#protocol/pairing/pair.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
-import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import { formatSeed, parseSeed, type Seed } from '#protocol/pairing/seed.ts';
 import { RelayPool } from '#protocol/relay/pool.ts';
 import { createNostrCrypto, newSecretKey } from '#protocol/signer/nostr-crypto.ts';
@@ -29,13 +26,13 @@ function seedOf({ bunker, bunkerSide, walletSide }: RealWorld, change: Partial<S
 /** What `spire pair` does, on the machine's own folder. */
 function pairs(world: RealWorld, seed: string, allowPrivateRelays = true): Promise<Pairing> {
   const { machine, keeper, clock } = world;
-  const common = { random: systemRandom, log: silentLog };
+  const common = { random: systemRandom, log: machine.log };
   return pair({
     ...{ ...common, clock, allowPrivateRelays },
     seed: parseSeed(seed, { allowPrivateRelays }),
     ...{ operatorPubkey: keeper.operatorPubkey, transportPubkey: keeper.transportPubkey },
     walletId: keeper.walletId,
-    file: new PairingFile({ ...common, path: join(machine.folder, 'pairing.json') }),
+    file: machine.file,
     makeRelays: (urls, auth) => new RelayPool({ ...common, urls, auth, clock }),
   });
 }

@@ -22,6 +22,7 @@ import { Leaks } from './leaks.ts';
 import { Liar } from './liar.ts';
 import { ChaosMachine, pairingWith } from './machine.ts';
 import { TcpProxy } from './tcp-proxy.ts';
+import { type Hidden, hiddenKey, hiddenText } from './written.ts';
 
 /** Does something when the test has ended. */
 export type OnEnd = (end: () => Promise<void>) => void;
@@ -82,7 +83,7 @@ export class RealWorld {
   /** The token that the pairing in force was bound by. */
   token = '';
   readonly #options: RealWorldOptions;
-  readonly #secrets: readonly string[];
+  readonly #keys: readonly Hidden[];
   readonly #stops: (() => Promise<void>)[];
 
   private constructor(
@@ -91,7 +92,7 @@ export class RealWorld {
       'time' | 'bunkerSide' | 'walletSide' | 'bunker' | 'keeper' | 'operatorKey' | 'spireKey'
     >,
     stops: (() => Promise<void>)[],
-    secrets: readonly string[],
+    keys: readonly Hidden[],
     options: RealWorldOptions,
   ) {
     const { bunkerSide, walletSide, bunker, keeper } = made;
@@ -103,7 +104,7 @@ export class RealWorld {
     this.keeper = keeper;
     this.operatorKey = made.operatorKey;
     this.spireKey = made.spireKey;
-    this.#secrets = secrets;
+    this.#keys = keys;
     this.#stops = stops;
     this.clock.aheadMs = options.aheadMs ?? 0;
     this.#options = options;
@@ -168,9 +169,13 @@ export class RealWorld {
       () => time.stop(),
       () => leaks.check(),
     ];
-    const secrets = [spireKey, transport, operator].map((key) => Buffer.from(key).toString('hex'));
+    const keys = [
+      hiddenKey('the identity', spireKey),
+      hiddenKey('the wallet’s key', transport),
+      hiddenKey('the operator’s key', operator),
+    ];
     const made = { time, bunkerSide, walletSide, bunker, keeper, operatorKey: operator, spireKey };
-    const world = new RealWorld(made, stops, secrets, options);
+    const world = new RealWorld(made, stops, keys, options);
     onEnd(() => world.#end());
     time.flow();
     return world;
@@ -261,8 +266,9 @@ export class RealWorld {
   }
 
   async #end(): Promise<void> {
+    const tokens = this.bunker.policy.state.tokens.map(({ token }) => hiddenText('a token', token));
     try {
-      await this.machine.close(this.#secrets);
+      await this.machine.close([...this.#keys, ...tokens]);
       await quiet();
       expect([this.bunkerSide.line.open, this.walletSide.line.open]).toEqual([0, 0]);
       expect(this.clock.pending).toBe(0);
