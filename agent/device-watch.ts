@@ -379,9 +379,11 @@ export class DeviceWatch {
   }
 
   #pollLater(): void {
+    // The devices may have been opening still when the program was ended.
+    if (this.#closed.signal.aborted) return;
     this.#cancelPoll = this.#parts.clock.after(DISPENSER_POLL_MS, () => {
       if (!this.#session.takesNotes()) this.#tellAcceptor(this.#parts.acceptor.status());
-      const round = this.#round().finally(() => this.#closed.signal.aborted || this.#pollLater());
+      const round = this.#round().finally(() => this.#pollLater());
       this.#inBackground(round);
     });
   }

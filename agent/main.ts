@@ -164,7 +164,7 @@ class RunningAgent implements Agent {
   readonly #health: HealthWatch;
   readonly #spire: ActorRefFrom<typeof spireMachine>;
   readonly #listeners = new Set<(view: MachineView) => void>();
-  #announced: boolean = false;
+  #cancelTelling: CancelTimer | undefined;
   #offBoard: () => void = () => undefined;
 
   constructor(
@@ -296,8 +296,10 @@ class RunningAgent implements Agent {
   }
 
   /** Devices first, then what was open when the program ended, then the doors. */
-  async #recover(): Promise<void> {
+  async #recover(signal: AbortSignal): Promise<void> {
     await this.#devices.start();
+    // Ended meanwhile: the books are closed, and the next start does it all.
+    if (signal.aborted) return;
     this.#recovery.transactions();
     this.#withdraws.resume();
     this.#payments.resume();
@@ -318,7 +320,9 @@ class RunningAgent implements Agent {
       actors: {
         cashIn: cashInMachine.provide({ actors: cashInActors(this.#parts, this.#withdraws) }),
         cashOut: cashOutMachine.provide({ actors: cashOutActors(this.#parts, this.#payments) }),
-        recover: effect<void>(() => this.#recover().catch((err: unknown) => this.#fail(err))),
+        recover: effect<void>((_, signal) =>
+          this.#recover(signal).catch((err: unknown) => this.#fail(err)),
+        ),
         tidyUp: effect<void>(async () => {
           this.#disk.recoverIfDue();
           this.#documents.applyPending();
@@ -413,10 +417,8 @@ class RunningAgent implements Agent {
 
   /** Tells the screens once for all changes of a moment. */
   #change(): void {
-    if (this.#announced) return;
-    this.#announced = true;
-    this.#options.clock.after(0, () => {
-      this.#announced = false;
+    this.#cancelTelling ??= this.#options.clock.after(0, () => {
+      this.#cancelTelling = undefined;
       this.#devices.tellNotes();
       this.#exchange.proceed();
       const view = this.service.view();
@@ -457,6 +459,9 @@ class RunningAgent implements Agent {
     this.#anchor.close();
     this.#documents.close();
     this.#spire.stop();
+    // Nobody is told any more: what would be shown is in books that are being closed.
+    this.#cancelTelling?.();
+    this.#cancelTelling = () => undefined;
     await this.#options.acceptor.close();
     await this.#options.dispenser.close();
     await this.#nostr.close();

@@ -7,7 +7,7 @@ import type { RelayStatus } from '#protocol/relay/relay.ts';
 import type { Journal, JournalEntry, JournalFilter } from '#state/journal.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Transaction } from '#state/transactions.ts';
-import type { JournalEntryView, JournalQuery, StatusView } from './api/schemas.ts';
+import type { JournalEntryView, JournalQuery, MachineView, StatusView } from './api/schemas.ts';
 import type { Desk } from './desk.ts';
 import type { Parts } from './parts.ts';
 
@@ -33,7 +33,7 @@ export function statusView(sources: ServiceSources): StatusView {
   const accepts = acceptor.status();
   const dispenses = sources.dispenserStatus();
   return {
-    machine: desk.view(),
+    machine: withoutBearerValues(desk.view()),
     spirePubkey: sources.spirePubkey,
     operatorPubkey: sources.operatorPubkey(),
     walletId: parts.walletId,
@@ -65,6 +65,15 @@ export function statusView(sources: ServiceSources): StatusView {
       chain: store.journal.verifyTail(1_000).chain,
     },
   };
+}
+
+/** A status goes into mails and tickets: code and link of who stands there are cash (design 4). */
+function withoutBearerValues(view: MachineView): MachineView {
+  const { session } = view;
+  if (session?.kind === 'cashIn') {
+    return { ...view, session: { ...session, claimCode: null, lnurl: null } };
+  }
+  return session ? { ...view, session: { ...session, claimCode: null } } : view;
 }
 
 /** Entries that the store gives at a time. */

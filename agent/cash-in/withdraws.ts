@@ -155,7 +155,11 @@ export class Withdraws {
 
   /** Attempts until an answer settles it. After the last one it only listens. */
   async #drive(transactionId: TransactionId, intent: Intent): Promise<Settlement> {
-    const { promise, resolve } = Promise.withResolvers<Settlement>();
+    const { promise, resolve, reject } = Promise.withResolvers<Settlement>();
+    const { signal } = this.#closed;
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    // While the signer is asked nobody waits for it, and then nobody is told of the end either.
+    promise.catch(() => undefined);
     const take = (answer: RpcAnswer) => {
       const settlement = this.#take(transactionId, intent, answer);
       if (settlement) resolve(settlement);
@@ -176,9 +180,11 @@ export class Withdraws {
       this.#oweUnanswered(transactionId);
       return await promise;
     } finally {
-      this.#parts.clock.after(LATE_ANSWER_MS, () => {
+      // Late answers are heard for a while, and by nobody once the program ends.
+      const unwatch = () => {
         for (const off of offs) off();
-      });
+      };
+      void sleep(this.#parts.clock, LATE_ANSWER_MS, this.#closed.signal).then(unwatch, unwatch);
     }
   }
 
