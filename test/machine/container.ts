@@ -19,8 +19,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sleep, systemClock } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
+import type { Ended } from './site.ts';
+import { until } from './until.ts';
 
 const SUITE = 'bookworm';
 const MIRROR = 'http://deb.debian.org/debian';
@@ -28,15 +29,7 @@ const MIRROR = 'http://deb.debian.org/debian';
 const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'udev', 'libstdc++6'];
 const REPOSITORY = join(import.meta.dirname, '../..');
 const BOOT_LIMIT_MS = 60_000;
-const POLL_MS = 100;
 const CGROUPS = ['/sys/fs/cgroup', '/sys/fs/cgroup/systemd', '/sys/fs/cgroup/unified'];
-
-/** How a command in the container ended. */
-export interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
 
 /** Why there can be no container here; undefined when there can. Installs what it takes. */
 export async function refusal(): Promise<string | undefined> {
@@ -214,17 +207,4 @@ function ownCgroups(name: string): readonly string[] {
 function removeGroup(path: string): void {
   const found = execFileSync('find', [path, '-depth', '-type', 'd'], { encoding: 'utf8' });
   for (const group of found.trim().split('\n')) rmdirSync(group);
-}
-
-/** Waits on real time until it is so. @throws Error with what never came. */
-export async function until(
-  what: string,
-  found: () => boolean | Promise<boolean>,
-  limitMs = BOOT_LIMIT_MS,
-): Promise<void> {
-  const deadlineMs = systemClock.monotonic() + limitMs;
-  while (!(await found())) {
-    if (systemClock.monotonic() > deadlineMs) throw new Error(`never: ${what}`);
-    await sleep(systemClock, POLL_MS);
-  }
 }

@@ -1,5 +1,5 @@
-/** A machine in a container: the package installed, paired and served, and hands on all of it. */
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+/** A machine that is installed, paired and served: what it says, and hands on all of it. */
+import { copyFileSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,13 +15,14 @@ import {
   statusView,
 } from '#agent/api/schemas.ts';
 import { call } from '#test/agent/api/harness.ts';
-import { Container, until } from './container.ts';
-import { CONTROL, DEVICES, SURROUNDINGS, type Surroundings, surroundings } from './surroundings.ts';
+import type { Site } from './site.ts';
+import { CONTROL, DEVICES, type Surroundings, surroundings } from './surroundings.ts';
+import { until } from './until.ts';
 
-const NODE = '/repository/node_modules/.bin/node';
-const SOCKET = '/run/spire/agent.sock';
-/** Relay, bunker, wallet and devices are up within a second; two cores may be shared by many. */
-const COMES_LIMIT_MS = 90_000;
+/** Where the service listens. */
+export const SOCKET = '/run/spire/agent.sock';
+/** The service's configuration. */
+export const CONFIGURATION = '/etc/spire/spire.json';
 const reply = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), result: z.unknown() }),
   z.object({ ok: z.literal(false), reason: z.string() }),
@@ -33,73 +34,45 @@ const look = z.object({
   dispenser: z.object({ customer: notes }),
 });
 
+/** What is around a machine, as it was written down there. */
+export function readSurroundings(file: string): Surroundings {
+  return surroundings.parse(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** A configuration for what is around it. */
+export function configurationOf({ validator, dispenser }: Surroundings) {
+  return {
+    currency: 'USD',
+    support: { contact: '+1 555 0100' },
+    validator: { protocol: DEVICES.validator.protocol, port: validator },
+    dispenser: { ...DEVICES.dispenser, port: dispenser },
+    network: 'regtest',
+    limits: { max_cash_in_sats: 2_000_000 },
+    rate: { kind: 'fixed', minorPerBtc: 9_711_700 },
+    allowPrivateHosts: true,
+    // Whatever else listens on this computer.
+    screen: { port: 0 },
+  };
+}
+
 /** One machine. */
 export class Machine {
-  readonly container: Container;
+  readonly site: Site;
   #session = 0;
 
-  constructor(container: Container) {
-    this.container = container;
+  constructor(site: Site) {
+    this.site = site;
   }
 
-  /** Boots a Debian, installs the package as a person would, pairs, and starts the service. */
-  static async installed(packageFile: string): Promise<Machine> {
-    const machine = new Machine(await Container.boot());
-    const { container } = machine;
-    try {
-      machine.give(packageFile, 'spire.deb');
-      // This disk has no power cut to survive, and dpkg waits for every file else.
-      container.write('/etc/dpkg/dpkg.cfg.d/fast', 'force-unsafe-io\n');
-      container.do('dpkg', '--install', '/shared/spire.deb');
-      const found = await machine.#surround();
-      machine.#configure(found);
-      const { seed, operatorPubkey, transportPubkey, walletId } = found;
-      container.do(
-        ...['runuser', '-u', 'spire', '--', 'spire', 'pair', seed, '--allow-private-relays'],
-        ...['--operator', operatorPubkey, '--transport', transportPubkey, '--wallet', walletId],
-      );
-      container.do('systemctl', 'enable', '--now', 'spire-agent');
-      await machine.inService();
-      return machine;
-    } catch (cause) {
-      const log = container.run('journalctl', '--no-pager', '--lines=60').out;
-      await container.stop();
-      throw new Error(`the machine does not come in service:\n${log}`, { cause });
-    }
-  }
-
-  /** Puts a file of this computer into the shared folder. */
-  give(file: string, name: string): void {
-    copyFileSync(file, join(this.container.shared, name));
-  }
-
-  async #surround(): Promise<Surroundings> {
-    const { container } = this;
-    const world = [NODE, '/repository/test/machine/world.ts', '/var/lib/world', '/shared'];
-    container.do('mkdir', '--parents', '/var/lib/world');
-    container.do('systemd-run', '--quiet', '--unit=world', ...world);
-    const file = join(container.shared, SURROUNDINGS);
-    await until('what is around the machine', () => existsSync(file), COMES_LIMIT_MS);
-    return surroundings.parse(JSON.parse(readFileSync(file, 'utf8')));
-  }
-
-  #configure({ validator, dispenser }: Surroundings): void {
-    const config = {
-      currency: 'USD',
-      support: { contact: '+1 555 0100' },
-      validator: { protocol: DEVICES.validator.protocol, port: validator },
-      dispenser: { ...DEVICES.dispenser, port: dispenser },
-      network: 'regtest',
-      limits: { max_cash_in_sats: 2_000_000 },
-      rate: { kind: 'fixed', minorPerBtc: 9_711_700 },
-      allowPrivateHosts: true,
-    };
-    this.container.write('/etc/spire/spire.json', JSON.stringify(config));
+  /** Puts a file of this computer into the shared folder. Returns where the machine sees it. */
+  give(file: string, name: string): string {
+    copyFileSync(file, join(this.site.shared, name));
+    return join(this.site.sharedInside, name);
   }
 
   /** Hands: on a device, in the wallet, or only eyes. @throws Error with what was said to it. */
   async hand(command: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const socket = connect(join(this.container.shared, CONTROL));
+    const socket = connect(join(this.site.shared, CONTROL));
     socket.write(`${JSON.stringify(command)}\n`);
     for await (const line of createInterface({ input: socket })) {
       socket.destroy();
@@ -117,7 +90,7 @@ export class Machine {
 
   /** Asks the agent; undefined while it does not answer. */
   async #ask<T>(path: string, schema: z.ZodType<T>, body?: object): Promise<T | undefined> {
-    const socketPath = this.container.path(SOCKET);
+    const socketPath = this.site.path(SOCKET);
     const sent = body ? { method: 'POST', body: JSON.stringify(body) } : {};
     const answer = await call({ socketPath, path, ...sent }).catch(() => undefined);
     if (answer?.status !== 200) return undefined;
@@ -148,7 +121,7 @@ export class Machine {
       last = await this.view();
       return last !== undefined && found(last);
     };
-    await until(what, see, COMES_LIMIT_MS).catch((cause: unknown) => {
+    await until(what, see).catch((cause: unknown) => {
       throw new Error(`never: ${what}; it shows ${JSON.stringify(last)}`, { cause });
     });
   }
@@ -227,10 +200,6 @@ export class Machine {
     await this.until(outcome, ({ session }) => session?.outcome?.code === outcome);
     await this.act({ do: 'dismiss' });
     await this.until('the next customer', ({ session }) => session === null);
-  }
-
-  async stop(): Promise<void> {
-    await this.container.stop();
   }
 }
 

@@ -1,20 +1,23 @@
 /** Further releases made of one package: the same program under another version, or a worse one. */
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
 
 /** Changes a file of the release. @throws Error when what is to be replaced is not there once. */
 export type Change = (file: string, from: string, to: string) => void;
 
 /** Makes the package of another release beside the first, changed before it is packed. */
-export function makeRelease(
+export async function makeRelease(
   packageFile: string,
   version: string,
   worsen: (change: Change) => void = () => undefined,
-): string {
+): Promise<string> {
   const folder = dirname(packageFile);
   const stage = join(folder, `stage-${version}`);
-  execFileSync('dpkg-deb', ['--raw-extract', packageFile, stage]);
+  await run('dpkg-deb', ['--raw-extract', packageFile, stage]);
   const packages = join(stage, 'opt/spire/packages');
   const [old = ''] = readdirSync(packages);
   const release = join(packages, version);
@@ -35,9 +38,7 @@ export function makeRelease(
   }
   worsen(change);
   const file = join(folder, `spire-agent_${version}.deb`);
-  execFileSync('dpkg-deb', ['--build', '--root-owner-group', '-Zzstd', '-z1', stage, file], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  await run('dpkg-deb', ['--build', '--root-owner-group', '-Zzstd', '-z1', stage, file]);
   rmSync(stage, { recursive: true });
   return file;
 }

@@ -1,0 +1,94 @@
+/** A machine in a container: Debian booted with systemd, and the package installed without a net. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Container } from './container.ts';
+import { CONFIGURATION, configurationOf, Machine, readSurroundings } from './machine.ts';
+import type { Ended, Site } from './site.ts';
+import { SURROUNDINGS } from './surroundings.ts';
+import { COMES_LIMIT_MS, until } from './until.ts';
+
+/** The unit. */
+export const SERVICE = 'spire-agent.service';
+const NODE = '/repository/node_modules/.bin/node';
+const LOG_LINES = 5_000;
+
+/** See `Site`. */
+export class BootedSite implements Site {
+  readonly container: Container;
+  readonly sharedInside = '/shared';
+
+  constructor(container: Container) {
+    this.container = container;
+  }
+
+  get shared(): string {
+    return this.container.shared;
+  }
+
+  path(inside: string): string {
+    return this.container.path(inside);
+  }
+
+  async spire(...words: readonly string[]): Promise<Ended> {
+    return this.container.run('spire', ...words);
+  }
+
+  pid(): number {
+    return Number(this.property('MainPID'));
+  }
+
+  restarts(): number {
+    return Number(this.property('NRestarts'));
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.container.do('systemctl', 'kill', '--kill-whom=main', `--signal=${name}`, SERVICE);
+  }
+
+  log(): string {
+    return this.container.do('journalctl', '--no-pager', `--lines=${LOG_LINES}`);
+  }
+
+  stop(): Promise<void> {
+    return this.container.stop();
+  }
+
+  /** One property of the service's unit. */
+  property(name: string): string {
+    return this.container.property(SERVICE, name);
+  }
+}
+
+/** Boots a Debian, installs the package as a person would, pairs, and starts the service. */
+export async function bootMachine(
+  packageFile: string,
+): Promise<{ readonly site: BootedSite; readonly machine: Machine }> {
+  const site = new BootedSite(await Container.boot());
+  const machine = new Machine(site);
+  const { container } = site;
+  try {
+    const deb = machine.give(packageFile, 'spire.deb');
+    // This disk has no power cut to survive, and dpkg waits for every file else.
+    container.write('/etc/dpkg/dpkg.cfg.d/fast', 'force-unsafe-io\n');
+    container.do('dpkg', '--install', deb);
+    const world = [NODE, '/repository/test/machine/world.ts', '/var/lib/world', '/shared'];
+    container.do('mkdir', '--parents', '/var/lib/world');
+    container.do('systemd-run', '--quiet', '--unit=world', ...world);
+    const file = join(site.shared, SURROUNDINGS);
+    await until('what is around the machine', () => existsSync(file), COMES_LIMIT_MS);
+    const found = readSurroundings(file);
+    container.write(CONFIGURATION, JSON.stringify(configurationOf(found)));
+    const { seed, operatorPubkey, transportPubkey, walletId } = found;
+    container.do(
+      ...['runuser', '-u', 'spire', '--', 'spire', 'pair', seed, '--allow-private-relays'],
+      ...['--operator', operatorPubkey, '--transport', transportPubkey, '--wallet', walletId],
+    );
+    container.do('systemctl', 'enable', '--now', 'spire-agent');
+    await machine.inService();
+    return { site, machine };
+  } catch (cause) {
+    const log = site.log();
+    await site.stop();
+    throw new Error(`the machine does not come in service:\n${log}`, { cause });
+  }
+}
