@@ -1,8 +1,8 @@
 /**
- * A machine of plain processes, where no container may be booted: the package's program as its units
- * start it, and what systemd would do for it. It is told by `systemd-notify` over a real datagram
- * socket, starts again what died, and ends what gives no sign of life. Users, rights and dpkg are
- * not tried here.
+ * A machine of plain processes, where no container may be booted: the package's program as its
+ * units start it, and what systemd would do for it. It is told by `systemd-notify` over a real
+ * datagram socket, starts again what died, and ends what gives no sign of life. Users, rights and
+ * dpkg are not tried here.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

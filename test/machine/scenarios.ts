@@ -168,7 +168,8 @@ function testBookedUpdate(subject: () => Subject): void {
     const bad = await makeRelease(packageFile, '9.0.3', (change) => {
       change(...DEAF);
       const started =
-        "this.store.commit(() => this.store.journal.append('agent.started', { version: VERSION }));";
+        'this.store.commit(() => ' +
+        "this.store.journal.append('agent.started', { version: VERSION }));";
       const owed =
         "{ reference: 'ZZZZ-ZZZZ', kind: 'creditWithoutIntent', currency: 'USD', body: {} }";
       change(
