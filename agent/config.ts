@@ -114,7 +114,10 @@ export type Config = z.output<typeof configSchema>;
  * wrong.
  */
 export function parseConfig(input: unknown): Config {
-  const result = configSchema.safeParse(input);
+  const result = configSchema.safeParse(input, {
+    error: ({ code, input: found }) =>
+      code === 'invalid_type' && found === undefined ? 'is missing' : undefined,
+  });
   if (result.success) return result.data;
   throw new ConfigError(
     'invalidData',

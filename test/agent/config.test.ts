@@ -122,3 +122,11 @@ describe('a file', () => {
     expect(read).toThrow('/nowhere/spire.json');
   });
 });
+
+test('a key that is missing is named as missing, and so is the cap', () => {
+  const { support, ...rest } = LEAST;
+  const words = fault({ ...rest, limits: {} }).message;
+  expect(support.contact).not.toBe('');
+  expect(words).toContain('✖ is missing\n  → at support');
+  expect(words).toContain('✖ is missing\n  → at limits.max_cash_in_sats');
+});
