@@ -305,11 +305,11 @@ describe('a failing disk', () => {
   });
 
   it('keeps no commit whose work swallowed the fault', () => {
-    const { store, path } = watched(damaged('obligation'));
+    const { store, path } = watched(damaged('note_movement'));
     const swallow = () =>
       store.commit(() => {
         store.journal.append('ticked', {});
-        return codeOf(() => store.obligations.list());
+        return codeOf(() => store.ledger.movements({ limit: 1 }));
       });
     expect(codeOf(swallow)).toBe('corrupt');
     expect(store.journal.count()).toBe(1);
