@@ -17,6 +17,10 @@ const FAULTS = {
   failed: ['disk I/O error', 'SQLITE_IOERR_FSYNC'],
   damaged: ['database disk image is malformed', 'SQLITE_CORRUPT'],
 } as const;
+const sqliteError = (name: keyof typeof FAULTS): Error => {
+  const [words, code] = FAULTS[name];
+  return new Sqlite.SqliteError(words, code);
+};
 
 let fault: keyof typeof FAULTS | undefined;
 let machine: WholeMachine;
@@ -24,7 +28,7 @@ let machine: WholeMachine;
 async function begin(): Promise<void> {
   fault = undefined;
   const before = () => {
-    if (fault) throw new Sqlite.SqliteError(...FAULTS[fault]);
+    if (fault) throw sqliteError(fault);
   };
   machine = await WholeMachine.inService({ commitPlan: { before } });
   onTestFinished(() => machine.stop());
@@ -174,12 +178,12 @@ test.each(['note_balance', 'journal', 'intent', 'obligation'])(
 
 test('a half-written log: what was told is there, what was not is asked again', async () => {
   fault = undefined;
-  let tearsNext = false;
+  const disk: { tearsNext: boolean } = { tearsNext: false };
   const after = () => {
-    if (!tearsNext) return;
-    tearsNext = false;
+    if (!disk.tearsNext) return;
+    disk.tearsNext = false;
     machine.die('powerCut', 0.5);
-    throw new Sqlite.SqliteError(...FAULTS.failed);
+    throw sqliteError('failed');
   };
   machine = await WholeMachine.inService({ commitPlan: { after } });
   onTestFinished(() => machine.stop());
@@ -189,7 +193,7 @@ test('a half-written log: what was told is there, what was not is asked again', 
   await machine.insert(50);
   await machine.clock.until(() => openActs().length > 0, 60_000);
   const told = machine.running.store.journal.head();
-  tearsNext = true;
+  disk.tearsNext = true;
   await machine.clock.until(() => machine.life.isDead, 60_000);
   machine.bury();
   await machine.powerOn();
