@@ -1,10 +1,9 @@
 /** Sealed bags: taken away as they are, counted later, and over or short by themselves. */
-import { z } from 'zod';
 import { newReference } from '#protocol/base/ids.ts';
 import { bagAccount } from '#state/note-ledger.ts';
-import type { Store } from '#state/store.ts';
 import type { BagCountResult, BagView, overShortReasons } from '../api/visit-schemas.ts';
 import type { Parts } from '../parts.ts';
+import { forgetBag, waitingBags } from './bag-list.ts';
 import { faceOf } from './faces.ts';
 import { assertNote, pilesOf } from './questions.ts';
 import { appendRecord, recordView } from './record.ts';
@@ -12,25 +11,9 @@ import { Refusal } from './refusal.ts';
 import { differencesOf } from './standing.ts';
 import type { Actor } from './technicians.ts';
 
-/** Bags that wait at a time; more than any depot keeps uncounted. */
-const BAGS_MAX = 500;
-const BAGS = 'bags';
-const bagsSchema = z.array(z.object({ seal: z.string(), atUnixMs: z.int() }));
-
-function bags(store: Store) {
-  return bagsSchema.safeParse(store.facts.get(BAGS)?.value).data ?? [];
-}
-
-/** Notes that a bag was sealed; inside a commit. */
-export function noteBag(store: Store, seal: string, atUnixMs: number): void {
-  const others = bags(store).filter((bag) => bag.seal !== seal);
-  const kept = [...others, { seal, atUnixMs }].slice(-BAGS_MAX);
-  store.facts.put(BAGS, kept, atUnixMs);
-}
-
 /** Bags that wait to be counted, without what they should hold. */
 export function bagsView({ store, config }: Pick<Parts, 'store' | 'config'>): BagView[] {
-  return bags(store).map(({ seal, atUnixMs }) => ({
+  return waitingBags(store).map(({ seal, atUnixMs }) => ({
     seal,
     sealedAtUnixMs: atUnixMs,
     denominations: store.ledger
@@ -55,7 +38,7 @@ export function countBag(parts: Parts, actor: Actor, bag: BagCount): BagCountRes
   const { store, clock, config, random } = parts;
   const { currency } = config;
   const { seal, reason, note } = bag;
-  if (!bags(store).some((one) => one.seal === seal)) {
+  if (!waitingBags(store).some((one) => one.seal === seal)) {
     throw new Refusal('notFound', 'noBag', `No bag ${seal} waits to be counted.`, { seal });
   }
   const counted = pilesOf(parts, bag.counts);
@@ -94,8 +77,7 @@ export function countBag(parts: Parts, actor: Actor, bag: BagCount): BagCountRes
         ...(reason === null ? {} : { reason }),
       });
     }
-    const left = bags(store).filter((one) => one.seal !== seal);
-    store.facts.put(BAGS, left, atUnixMs);
+    forgetBag(store, seal, atUnixMs);
     const faces = (piles: typeof counted) =>
       piles.map(({ value, count }) => ({ denomination: faceOf(value, currency), count }));
     const body = {

@@ -3,6 +3,7 @@
 import type { CashUnit } from '#state/cash-units.ts';
 import type { Exchange } from '#state/exchanges.ts';
 import type { Parts } from '../parts.ts';
+import { noteSealed } from './bag-list.ts';
 import { bookDifference, planOf } from './bookings.ts';
 import {
   type BayStanding,
@@ -46,7 +47,9 @@ export function bookAnswers(parts: Pick<Parts, 'store' | 'config'>, exchange: Ex
     exchange.id,
     bookDifference(store, config.currency, reference, plan, booked),
   );
-  const touched = touchedBays(store.exchanges.steps(exchange.id));
+  const steps = store.exchanges.steps(exchange.id);
+  noteSealed(store, steps);
+  const touched = touchedBays(steps);
   for (const bay of standing.bays) {
     if (!touched.has(bay.before.position)) continue;
     const unit = unitDuring(bay, config.currency, store.cashUnits.get(bay.before.position));

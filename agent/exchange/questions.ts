@@ -13,6 +13,7 @@ import {
   overShortReasons,
 } from '../api/visit-schemas.ts';
 import type { Parts } from '../parts.ts';
+import { waitingBags } from './bag-list.ts';
 import { withoutBooked } from './bookings.ts';
 import type { Running } from './books.ts';
 import { faceOf, faceValue, sumOf } from './faces.ts';
@@ -212,7 +213,8 @@ function assertHeld(parts: Parts, asks: Asked, denomination: number): void {
 
 function assertNewSeal({ store }: Parts, { standing }: Running, seal: string): void {
   const isOurs = [...standing.bays, ...standing.boxes].some((one) => one.seal === seal);
-  const holds = store.ledger.balance(bagAccount(seal)).length > 0;
+  const isWaiting = waitingBags(store).some((bag) => bag.seal === seal);
+  const holds = isWaiting || store.ledger.balance(bagAccount(seal)).length > 0;
   if (!isOurs && !holds && !seal.startsWith(UNATTENDED)) return;
   throw new Refusal('usage', 'sealInUse', `Seal ${seal} is on another bag.`, { seal });
 }

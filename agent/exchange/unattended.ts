@@ -2,7 +2,7 @@
 import type { CashUnit } from '#state/cash-units.ts';
 import { bagAccount } from '#state/note-ledger.ts';
 import type { Parts } from '../parts.ts';
-import { noteBag } from './bags.ts';
+import { noteBag } from './bag-list.ts';
 import { noteDoubt } from './doubt.ts';
 
 /** First part of a seal that nobody gave: `unattended-1`. */
