@@ -31,7 +31,7 @@ import type { Signer, SignerHealth } from '#protocol/signer/signer.ts';
 import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-network.ts';
 import type { Database } from '#state/database.ts';
 import { openStore, type Store } from '#state/store.ts';
-import { TapPort } from '../hal/id003/bench.ts';
+import { TapPort } from '../hal/tap-port.ts';
 import { makeKeeper, makeWallet } from '../protocol/rpc/keeper-rig.ts';
 import { makeSigner } from '../protocol/rpc/rig.ts';
 import { logLines } from './log-lines.ts';

@@ -1,31 +1,20 @@
-import { expect } from 'vitest';
-import type {
-  CashAcceptorEvent,
-  DepositOutcome,
-  InitialiseOutcome,
-  ReturnOutcome,
-} from '#hal/cash-acceptor.ts';
 import { EbdsAcceptor } from '#hal/ebds/driver.ts';
 import type { EbdsOptions } from '#hal/ebds/options.ts';
 import { EbdsFramer, encodeFrame } from '#hal/ebds/wire.ts';
-import { Cable, type CableOptions } from '#hal/simulator/cable.ts';
-import type { Notes } from '#hal/simulator/device.ts';
 import { EbdsDevice, type EbdsDeviceOptions } from '#hal/simulator/ebds/device.ts';
 import { ebdsOptions } from '#hal/simulator/ebds/protocol.ts';
-import { MemoryPort } from '#hal/simulator/memory-port.ts';
-import { silentLog } from '#protocol/base/log.ts';
-import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
-import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { TapPort } from '../id003/bench.ts';
+import { AcceptorBench, type BenchCable, dollars } from '../acceptor-bench.ts';
+
+export { count, dollars } from '../acceptor-bench.ts';
 
 export interface BenchOptions {
   readonly device?: EbdsDeviceOptions;
   readonly driver?: Partial<EbdsOptions>;
-  readonly cable?: Partial<Pick<CableOptions, 'paced' | 'split' | 'faults'>>;
+  readonly cable?: BenchCable;
 }
 
 /** Every dollar value of the simulated device's table. */
-export const ALL_VALUES = [1, 2, 5, 10, 20, 50, 100].map((dollars) => minorUnits(dollars * 100));
+export const ALL_VALUES = [1, 2, 5, 10, 20, 50, 100].map(dollars);
 
 const USD = { currency: 'USD', cassettes: {} };
 
@@ -35,8 +24,6 @@ export const MODELS: readonly (readonly [string, EbdsDeviceOptions])[] = [
   ['sc-advance', { ...ebdsOptions('sc-advance', USD), confirmsExtended: true }],
   ['apex-7000', ebdsOptions('apex-7000', USD)],
 ];
-
-export const dollars = (value: number): MinorUnits => minorUnits(value * 100);
 
 /** A frame in hex, without spaces. */
 export const hexOf = (type: number, ack: 0 | 1, ...data: number[]): string =>
@@ -54,94 +41,14 @@ export function commandOf(hex: string): string {
   return (mode & 0x20) !== 0 ? 'stack' : (mode & 0x40) !== 0 ? 'return' : 'poll';
 }
 
-/** One driver on one simulated device, on virtual time. `boot` replaces the program alone. */
-export class Bench {
-  readonly clock = new VirtualClock();
-  readonly device: EbdsDevice;
-  readonly cable: Cable;
-  readonly port: TapPort;
-  readonly events: CashAcceptorEvent[] = [];
-  /** Everything that told of money in the box, once each. */
-  readonly credits: string[] = [];
-  #options: BenchOptions;
-  #inserted = 0;
-  acceptor: EbdsAcceptor;
-
-  constructor(options: BenchOptions = {}) {
-    this.#options = options;
-    const { clock } = this;
-    this.device = new EbdsDevice({ clock, options: options.device ?? {} });
-    this.cable = new Cable({ clock, device: this.device, ...options.cable });
-    this.port = new TapPort(new MemoryPort({ path: 'memory', clock, cable: this.cable }));
-    this.acceptor = this.boot();
-  }
-
-  boot(): EbdsAcceptor {
-    this.acceptor = new EbdsAcceptor({
-      port: this.port,
-      clock: this.clock,
-      log: silentLog,
-      options: { currency: 'USD', ...this.#options.driver },
+export class Bench extends AcceptorBench<EbdsDevice, EbdsAcceptor> {
+  constructor({ device = {}, driver = {}, cable }: BenchOptions = {}) {
+    super({
+      device: (clock) => new EbdsDevice({ clock, options: device }),
+      acceptor: (parts) => new EbdsAcceptor({ ...parts, options: { currency: 'USD', ...driver } }),
+      cable,
+      values: ALL_VALUES,
     });
-    this.acceptor.subscribe((event) => {
-      this.events.push(event);
-      if (event.kind === 'credit.unexpected') this.credits.push('unexpected');
-    });
-    return this.acceptor;
-  }
-
-  run<T>(promise: Promise<T>, limitMs?: number): Promise<T> {
-    return this.clock.resolve(promise, limitMs);
-  }
-
-  async initialise(): Promise<InitialiseOutcome> {
-    const outcome = await this.run(this.acceptor.initialise());
-    if (outcome.note === 'deposited') this.credits.push('initialise');
-    return outcome;
-  }
-
-  async deposit(): Promise<DepositOutcome> {
-    const outcome = await this.run(this.acceptor.deposit());
-    if (outcome.kind === 'deposited') this.credits.push('deposit');
-    return outcome;
-  }
-
-  async returnNote(): Promise<ReturnOutcome> {
-    const outcome = await this.run(this.acceptor.returnNote());
-    if (outcome.kind === 'deposited') this.credits.push('return');
-    return outcome;
-  }
-
-  /** From nothing to an open slot. */
-  async start(values: readonly MinorUnits[] = ALL_VALUES): Promise<this> {
-    await this.run(this.acceptor.open());
-    expect(await this.initialise()).toMatchObject({ device: 'ready', note: 'none' });
-    await this.run(this.acceptor.accept(values));
-    this.events.length = 0;
-    return this;
-  }
-
-  insert(denomination: number): void {
-    this.device.control({ do: 'insert', denomination });
-    this.#inserted++;
-  }
-
-  fault(name: string, value?: number, times = 1): void {
-    this.device.control({ do: 'fault', name, times, ...(value === undefined ? {} : { value }) });
-  }
-
-  async escrow(denomination: number): Promise<void> {
-    this.insert(denomination);
-    await this.heard('note.escrowed');
-  }
-
-  heard(kind: CashAcceptorEvent['kind'], limitMs?: number): Promise<void> {
-    const count = this.told(kind).length;
-    return this.clock.until(() => this.told(kind).length > count, limitMs);
-  }
-
-  told(kind: CashAcceptorEvent['kind']): CashAcceptorEvent[] {
-    return this.events.filter((event) => event.kind === kind);
   }
 
   /** Frames that were sent for this, each once: a frame that was said again counts as one. */
@@ -149,16 +56,4 @@ export class Bench {
     const frames = this.port.sent.filter((hex, at, all) => hex !== all[at - 1]);
     return frames.filter((hex) => commandOf(hex) === command).length;
   }
-
-  /** Every note is in one place, and nothing was credited that does not lie in the box. */
-  expectConserved(removedFromBox = 0): void {
-    const { path, cashbox, customer } = this.device.truth();
-    const inBox = count(cashbox) + removedFromBox;
-    expect(count(path) + inBox + count(customer)).toBe(this.#inserted);
-    expect(this.credits.length).toBeLessThanOrEqual(inBox);
-  }
-}
-
-export function count(notes: Notes): number {
-  return Object.values(notes).reduce((sum, value) => sum + value, 0);
 }
