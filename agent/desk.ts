@@ -225,6 +225,7 @@ export class Desk {
     return {
       state: this.#state(),
       currency: config.currency,
+      language: config.language,
       minorDigits: minorDigits(config.currency),
       supportContact: config.support.contact,
       cashIn: side('cashIn'),

@@ -3,6 +3,7 @@
  * screen is written against them, and the API's documentation is made from them.
  */
 import { z } from 'zod';
+import { languages } from '../texts/fill.ts';
 
 const count = z.int().nonnegative();
 
@@ -157,6 +158,7 @@ export const machineView = z.strictObject({
     'exchange',
     'stopping',
   ]),
+  language: z.enum(languages).describe('Of the screen, until a customer chooses another.'),
   currency: z.string(),
   minorDigits: count,
   supportContact: z.string(),

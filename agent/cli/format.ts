@@ -52,7 +52,7 @@ function row(name: string, values: readonly string[]): string {
 }
 
 /** An instant in UTC, to the second. */
-const instant = (unixMs: number) =>
+export const instant = (unixMs: number) =>
   new Date(unixMs)
     .toISOString()
     .replace('T', ' ')

@@ -21,9 +21,11 @@ import { addObligations } from './obligations.ts';
 import { addOperator, sealingKeyOption } from './operator.ts';
 import { addProbe } from './probe.ts';
 import { addRestore } from './restore.ts';
-import { addService } from './service.ts';
+import { addService } from './service/commands.ts';
+import { addTechnician } from './technician.ts';
 import { type Common, jsonOption, print, read, socketOption, type Terminal } from './terminal.ts';
 import { addUpdate } from './update.ts';
+import { addVerify } from './verify.ts';
 
 /** How often `journal --follow` asks, ms: soon for a person, nothing for the agent. */
 const FOLLOW_MS = 1_000;
@@ -77,6 +79,8 @@ function createProgram(terminal: Terminal, end: (code: ExitCode) => void): Comma
     .description('Looks after the spire agent, the program of this cash machine.')
     .version(version(), '--version')
     .exitOverride()
+    // What stands behind a verb is the verb's.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),
@@ -93,7 +97,9 @@ function createProgram(terminal: Terminal, end: (code: ExitCode) => void): Comma
   addSettle(program, terminal);
   addJournal(program, terminal);
   addProbe(program, terminal, end);
-  addService(program, terminal);
+  addService(program, terminal, end);
+  addTechnician(program, terminal);
+  addVerify(program, terminal, end);
   addOperator(program, terminal);
   addPair(program, terminal);
   addBackup(program, terminal);

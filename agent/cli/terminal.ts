@@ -1,7 +1,8 @@
 /** What the verbs have in common: where they write, their usual options, and one question. */
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { Option } from 'commander';
 import type { z } from 'zod';
+import type { Clock } from '#protocol/base/clock.ts';
 import { ask, DEFAULT_SOCKET } from './client.ts';
 import { type ExitCode, exitCode } from './exit.ts';
 
@@ -13,6 +14,12 @@ export interface Terminal {
   onStop(task: () => void): void;
   /** Asks the person; undefined where there is nobody to ask. */
   readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
+  /** Where the person types; undefined where there is nobody to ask. */
+  readonly input?: Readable | undefined;
+  /** By which waiting is measured; that of this computer unless given. */
+  readonly clock?: Clock | undefined;
+  /** Whether what is written may have colours. */
+  readonly isColoured?: boolean | undefined;
   /** systemd's credentials folder, if there is one. */
   readonly credentialsFolder?: string | undefined;
 }
@@ -40,6 +47,8 @@ export function processTerminal(credentialsFolder?: string): Terminal {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, task);
     },
     confirm: process.stdin.isTTY ? askPerson : undefined,
+    input: process.stdin.isTTY && process.stdout.isTTY ? process.stdin : undefined,
+    isColoured: process.stdout.isTTY && process.stdout.hasColors(),
     credentialsFolder,
   };
 }

@@ -14,6 +14,7 @@ export const FAR_UNIX_MS = Date.UTC(2100, 0, 1);
 export const idleView: MachineView = {
   state: 'idle',
   currency: 'USD',
+  language: 'en',
   minorDigits: 2,
   supportContact: '+1 555 010 7788',
   cashIn: { open: true, reasons: [], feeFraction: 0.08 },

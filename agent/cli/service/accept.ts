@@ -1,8 +1,8 @@
-/** `spire service`: what only a person on site can say, told to the running agent. */
+/** `spire service accept-...`: what only a person on site can say, told to the running agent. */
 import { Argument, type Command } from 'commander';
-import { acceptResult } from '../api/schemas.ts';
-import { ask } from './client.ts';
-import { type Common, jsonOption, print, socketOption, type Terminal } from './terminal.ts';
+import { acceptResult } from '../../api/schemas.ts';
+import { ask } from '../client.ts';
+import { type Common, jsonOption, print, socketOption, type Terminal } from '../terminal.ts';
 
 interface AcceptOptions extends Common {
   readonly by: string;
@@ -10,10 +10,7 @@ interface AcceptOptions extends Common {
 }
 
 /** Adds the verbs. */
-export function addService(program: Command, terminal: Terminal): void {
-  const service = program
-    .command('service')
-    .description('what a person on site has seen and the machine cannot know');
+export function addAccepting(service: Command, terminal: Terminal): void {
   const accepting = (name: string, description: string) =>
     service
       .command(name)

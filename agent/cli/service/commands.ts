@@ -1,0 +1,173 @@
+/** `spire service`: a field visit, led by questions or by a file; and what a person on site says. */
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import { type Clock, systemClock } from '#protocol/base/clock.ts';
+import { messageOf } from '#protocol/base/errors.ts';
+import type { ExchangeView } from '../../api/visit-schemas.ts';
+import { type Language, languages } from '../../texts/fill.ts';
+import { type Speak, speaker, whyText } from '../../texts/technician.ts';
+import { CommandError, type ExitCode, exitCode } from '../exit.ts';
+import {
+  type Common,
+  type End,
+  jsonOption,
+  print,
+  socketOption,
+  type Terminal,
+} from '../terminal.ts';
+import { addAccepting } from './accept.ts';
+import type { Wish } from './ask-question.ts';
+import { type Answerer, drive, pathOf } from './drive.ts';
+import { addRecords } from './records.ts';
+import { type VisitFile, visitFile, wishOf } from './visit-file.ts';
+import { VisitLine } from './visit-line.ts';
+import { recordText, summaryLines } from './words.ts';
+
+interface ServiceOptions extends Common {
+  readonly invite?: true;
+  readonly jsonFile?: string;
+  readonly language?: Language;
+}
+
+/** Adds the verb. */
+export function addService(program: Command, terminal: Terminal, end: End): void {
+  const service = program
+    .command('service')
+    .description('a field visit: refill, count, test; asks one thing after the other')
+    // Both have a socket: that of a verb belongs to the verb.
+    .enablePositionalOptions()
+    .option('--invite', 'for the first time, with the invite that the owner has made')
+    .option('--json-file <file>', 'answers from a file, without questions; - for standard input')
+    .addOption(
+      new Option('--language <language>', "the machine's own unless given").choices(languages),
+    )
+    .addOption(jsonOption())
+    .addOption(socketOption())
+    .action(async (options: ServiceOptions) => {
+      end(await visit(terminal, options));
+    });
+  addAccepting(service, terminal);
+  addRecords(service, terminal);
+}
+
+async function visit(terminal: Terminal, options: ServiceOptions): Promise<ExitCode> {
+  const line = new VisitLine(options.socket);
+  const speak = await speakerOf(line, options.language);
+  try {
+    if (options.jsonFile !== undefined) {
+      return await visitByFile(terminal, options, line, speak, options.jsonFile);
+    }
+    return await visitByPerson(terminal, options, line, speak);
+  } catch (error) {
+    throw inWordsOf(speak, error);
+  }
+}
+
+const clockOf = ({ clock }: Terminal): Clock => clock ?? systemClock;
+
+async function speakerOf(line: VisitLine, wanted: Language | undefined): Promise<Speak> {
+  try {
+    // Asked in any case: nobody types a PIN to find out that the agent is away.
+    const { language } = await line.machine();
+    return speaker(wanted ?? language);
+  } catch (error) {
+    throw inWordsOf(speaker(wanted ?? 'en'), error);
+  }
+}
+
+/** What is foreseen, in the technician's language; anything else as it is. */
+function inWordsOf(speak: Speak, error: unknown): unknown {
+  if (!(error instanceof CommandError)) return error;
+  const { exit, refusal } = error;
+  const own = whyText(speak, refusal?.why);
+  if (own !== undefined) return new CommandError(exit, own, { cause: error }, refusal);
+  if (refusal) return error;
+  if (exit === exitCode.unavailable) {
+    // The English has the socket and what is in the way.
+    return new CommandError(exit, `${speak('agent.gone')}\n${error.message}`, { cause: error });
+  }
+  if (exit === exitCode.notPermitted) {
+    return new CommandError(exit, speak('agent.socket'), { cause: error });
+  }
+  return error;
+}
+
+async function visitByPerson(
+  terminal: Terminal,
+  options: ServiceOptions,
+  line: VisitLine,
+  speak: Speak,
+): Promise<ExitCode> {
+  const { input, out } = terminal;
+  if (!input) throw new CommandError(exitCode.usage, speak('file.noPerson'));
+  // Loaded only here: no other verb asks so much.
+  const [{ Guide }, { terminalPrompter }] = await Promise.all([
+    import('./guide.ts'),
+    import('./prompter.ts'),
+  ]);
+  const prompter = terminalPrompter(input, out);
+  const isColoured = terminal.isColoured ?? false;
+  const guide = new Guide({ line, prompter, speak, clock: clockOf(terminal), isColoured });
+  return guide.run(options.invite ?? false);
+}
+
+async function visitByFile(
+  terminal: Terminal,
+  options: ServiceOptions,
+  line: VisitLine,
+  speak: Speak,
+  path: string,
+): Promise<ExitCode> {
+  const file = readVisitFile(path, speak);
+  await line.signIn(file.name, file.pin);
+  const begun = await line.begin();
+  const { exchange, record } = await drive(line, answererOf(file, speak), clockOf(terminal), begun);
+  await line.signOut();
+  print(terminal, options, { exchange, record }, () =>
+    [...summaryLines(speak, exchange), ...(record === null ? [] : [recordText(record)])].join('\n'),
+  );
+  return exitCode.done;
+}
+
+function readVisitFile(path: string, speak: Speak): VisitFile {
+  const unusable = (why: string, cause?: unknown) => {
+    const words = speak('file.unreadable', { file: path, why });
+    return new CommandError(exitCode.usage, words, { cause });
+  };
+  let input: unknown;
+  try {
+    input = JSON.parse(readFileSync(path === '-' ? 0 : path, 'utf8'));
+  } catch (cause) {
+    throw unusable(messageOf(cause), cause);
+  }
+  const parsed = visitFile.safeParse(input);
+  if (!parsed.success) throw unusable(z.prettifyError(parsed.error));
+  return parsed.data;
+}
+
+/** A file cannot be asked again: whatever is missing or refused ends it, and all stands as it is. */
+function answererOf(file: VisitFile, speak: Speak): Answerer {
+  return {
+    wish: async (view): Promise<Wish> => {
+      const { asks, reference } = view;
+      const wish = asks && wishOf(file, asks);
+      if (wish) return wish;
+      const what = asks ? pathOf(asks) : '';
+      throw new CommandError(exitCode.usage, speak('file.missing', { what, reference }));
+    },
+    whyAbandon: async () => (typeof file.end === 'object' ? file.end.abandon : null),
+    waiting: () => undefined,
+    taken: () => undefined,
+    recover: async (error, view) => {
+      throw aboutAnswer(error, view, speak);
+    },
+  };
+}
+
+function aboutAnswer(error: unknown, { asks, reference }: ExchangeView, speak: Speak): unknown {
+  if (!(error instanceof CommandError) || !error.refusal || !asks) return error;
+  const why = whyText(speak, error.refusal.why) ?? error.message;
+  const words = speak('file.refused', { what: pathOf(asks), why, reference });
+  return new CommandError(error.exit, words, { cause: error });
+}

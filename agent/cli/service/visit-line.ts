@@ -1,0 +1,116 @@
+/** The technician's side of the local API: one sign-in, and the calls of a field visit. */
+import { z } from 'zod';
+import { type MachineView, machineView } from '../../api/schemas.ts';
+import {
+  type BagCountResult,
+  type BagView,
+  bagCountResult,
+  bagView,
+  type ExchangeAnswer,
+  type ExchangeEndResult,
+  type ExchangeView,
+  exchangeEndResult,
+  exchangeState,
+  exchangeView,
+  type SignInResult,
+  signInResult,
+  type TechnicianView,
+  type TotalsView,
+  totalsView,
+} from '../../api/visit-schemas.ts';
+import { ask } from '../client.ts';
+
+/** Where an exchange stands: what an answer is addressed to. */
+export type At = Pick<ExchangeView, 'id' | 'step'>;
+
+const address = ({ id, step }: At) => ({ exchange: id, step });
+
+/** Calls of the agent. All throw CommandError as `ask` does. */
+export class VisitLine {
+  readonly #socketPath: string;
+  #token: string | undefined;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  #get<Value>(name: string, schema: z.ZodType<Value>): Promise<Value> {
+    const { socketPath, token } = this.#who();
+    return ask({ socketPath, path: `/v1/${name}`, schema, token });
+  }
+
+  #post<Value>(name: string, body: unknown, schema: z.ZodType<Value>): Promise<Value> {
+    const { socketPath, token } = this.#who();
+    return ask({ socketPath, path: `/v1/service/${name}`, schema, body, token });
+  }
+
+  #who() {
+    return { socketPath: this.#socketPath, token: this.#token };
+  }
+
+  /** The machine as everybody may see it. */
+  machine(): Promise<MachineView> {
+    return this.#get('machine', machineView);
+  }
+
+  async #signedIn(result: Promise<SignInResult>): Promise<TechnicianView> {
+    const { token, technician } = await result;
+    this.#token = token;
+    return technician;
+  }
+
+  signIn(name: string, pin: string): Promise<TechnicianView> {
+    return this.#signedIn(this.#post('sign-ins', { name, pin }, signInResult));
+  }
+
+  /** Uses an invite up, with a PIN of one's own. */
+  redeem(invite: string, pin: string): Promise<TechnicianView> {
+    return this.#signedIn(this.#post('technicians', { invite, pin }, signInResult));
+  }
+
+  async signOut(): Promise<void> {
+    await this.#post('sign-outs', {}, z.object({}));
+  }
+
+  /** The open exchange, or null. */
+  async exchange(): Promise<ExchangeView | null> {
+    return (await this.#get('service/exchange', exchangeState)).exchange;
+  }
+
+  begin(): Promise<ExchangeView> {
+    return this.#post('exchange', {}, exchangeView);
+  }
+
+  answer(at: At, answer: ExchangeAnswer): Promise<ExchangeView> {
+    return this.#post('exchange/answers', { ...address(at), answer }, exchangeView);
+  }
+
+  undo(at: At): Promise<ExchangeView> {
+    return this.#post('exchange/undo', address(at), exchangeView);
+  }
+
+  close(at: At): Promise<ExchangeEndResult> {
+    return this.#post('exchange/close', address(at), exchangeEndResult);
+  }
+
+  abandon(at: At, reason: string): Promise<ExchangeEndResult> {
+    return this.#post('exchange/abandon', { ...address(at), reason }, exchangeEndResult);
+  }
+
+  totals(): Promise<TotalsView> {
+    return this.#get('service/totals', totalsView);
+  }
+
+  bags(): Promise<BagView[]> {
+    return this.#get('service/bags', z.array(bagView));
+  }
+
+  countBag(bag: {
+    readonly seal: string;
+    readonly counts: Extract<ExchangeAnswer, { kind: 'boxCount' }>['counts'];
+    readonly reason: Extract<ExchangeAnswer, { kind: 'reason' }>['reason'] | null;
+    readonly note: string;
+  }): Promise<BagCountResult> {
+    return this.#post('bags', bag, bagCountResult);
+  }
+}
