@@ -35,12 +35,12 @@ test.each(Object.keys(flows) as FlowName[])(
   async (name) => {
     const { counted, far, logged, recording } = await record(name);
     expect(counted).toEqual({ writes: logged, bytes: far.bytes, events: far.events });
-    expect(Math.min(counted.writes, counted.bytes, counted.events)).toBeGreaterThan(5);
     expect(far.allBytes).toBeGreaterThan(far.bytes);
     const points = pointsOf(recording);
     expect(pointsOf((await record(name)).recording)).toEqual(points);
+    expect(points.length).toBeGreaterThan(80);
     const dice = new Dice(name);
-    for (const kind of ['write', 'byte', 'event'] as const) {
+    for (const kind of new Set(points.map((point) => point.kind))) {
       const crash = dice.pick(crashesAt(dice.pick(points.filter((one) => one.kind === kind))));
       const { violation } = await runCrashes(options(name, [crash]));
       expect([describeCrash(crash), violation]).toEqual([describeCrash(crash), undefined]);

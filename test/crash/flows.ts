@@ -8,6 +8,8 @@ import type { Crash } from './moments.ts';
 
 /** A visit, and the crash in it whose recovery is meant, if any. */
 export interface Flow {
+  /** A visit that was before it, and is over: nothing of it is enumerated. */
+  readonly before?: Doing;
   readonly doing: Doing;
   readonly crash?: Crash;
 }
@@ -30,13 +32,20 @@ const DEPOSIT: Doing = {
   claimAfterMs: 0,
 };
 
-/** The fourth amount that is offered: notes of two bays. */
-const SALE: Doing = { kind: 'sale', choice: 3, pay: 'atOnce', payAfterMs: 1_500 };
+/** The fifth amount that is offered: notes of two bays. */
+const SALE: Doing = { kind: 'sale', choice: 4, pay: 'atOnce', payAfterMs: 1_500 };
+
+/** Five words, and what they bring. */
+const REDEEM: Doing = { kind: 'redeem', which: 0, claims: true };
 
 /** The flows by name. */
 export const flows = {
   cashIn: { doing: DEPOSIT },
   cashOut: { doing: SALE },
+  /** The invoice was paid after all, and the code brings the notes. */
+  redeemCash: { before: { ...SALE, pay: 'afterCancel' }, doing: REDEEM },
+  /** The link was left on the screen, and the code brings it back. */
+  redeemLink: { before: { ...DEPOSIT, claim: 'never' }, doing: REDEEM },
   /** A note was between slot and cash box. */
   recoverNote: {
     doing: DEPOSIT,

@@ -148,7 +148,7 @@ async function enumerate(options: Options): Promise<number> {
   }
   for (let count = 0; count < options.secondCrashes && firsts.length > 0; count++) {
     const { name, points } = dice.pick(firsts);
-    const kind = dice.pick(['write', 'byte', 'event'] as const);
+    const kind = dice.pick([...new Set(points.map((point) => point.kind))]);
     const first = dice.pick(crashesAt(dice.pick(points.filter((point) => point.kind === kind))));
     for (const point of await found.list(name, [first])) {
       found.add(name, [first], [dice.pick(crashesAt(point))]);

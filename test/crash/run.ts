@@ -63,6 +63,8 @@ const SETTLE_LOOK_MS = 2_000;
 const RECORDED_LIMIT_MS = 20_000;
 const QUIET_STEP_MS = 1;
 const QUIET_STEPS_MAX = 2_000;
+/** A payment that nobody waits for is asked for less and less often. */
+const BETWEEN_VISITS_MS = 60_000;
 /** How long the machine is dark: systemd starts a program again, a fuse takes longer. */
 const OFF_MS = { kill: 2_000, powerCut: 5_000 } as const;
 
@@ -247,7 +249,11 @@ class CrashRun implements Stage {
   }
 
   async #visit(): Promise<void> {
-    const { doing } = this.#options.flow;
+    const { before, doing } = this.#options.flow;
+    if (before) {
+      await visit(this, before);
+      await this.pause(BETWEEN_VISITS_MS);
+    }
     const isRecorded = this.#mark && this.#crashes.length === 0;
     if (isRecorded) await this.#record();
     this.#tell(JSON.stringify(doing));
