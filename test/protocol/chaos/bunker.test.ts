@@ -160,6 +160,24 @@ describe('NDK’s bunker', () => {
     await world.serves();
   });
 
+  test('wire 8: its database was wiped, and is put back', async ({ onTestFinished }) => {
+    const world = await RealWorld.inService(onTestFinished);
+    const { bunker, bunkerSide, machine, time: clock } = world;
+    await bunker.stop();
+    const starting = startBunker({
+      ...{ clock, random: systemRandom, log: silentLog },
+      relayUrls: [bunkerSide.relay.url],
+      secretKey: world.spireKey,
+    });
+    const wiped = await clock.hold(starting);
+    onTestFinished(() => wiped.stop());
+    expect(await machine.nostr.signer.probe()).toMatchObject({ kind: 'silent' });
+    expect(await world.asksWallet()).toBe(false);
+    await wiped.stop();
+    await world.restartBunker();
+    await world.serves();
+  });
+
   test.for([
     ['request', 'up'],
     ['reply', 'down'],

@@ -1,5 +1,5 @@
 /** The machine's Nostr side as the agent wires it, with ears on all that it says and writes. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -28,13 +28,15 @@ export interface ChaosMachineOptions {
   readonly crypto?: NostrCrypto;
 }
 
+/** Real files in memory where there are such: no row is about what a disk takes its time for. */
+export const FILES_IN = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 /** What seals the pairing and what the database holds in confidence. */
 export const SEALING_KEY = new Secret(Uint8Array.from({ length: 32 }, (_, at) => at * 5 + 3));
 
 /** A machine that can be ended at any moment and started again from its folder. */
 export class ChaosMachine {
   readonly clock: Clock;
-  readonly folder = mkdtempSync(join(tmpdir(), 'spire-chaos-'));
+  readonly folder = mkdtempSync(join(FILES_IN, 'spire-chaos-'));
   readonly log: Log;
   readonly lines: string[];
   readonly file: PairingFile;

@@ -13,6 +13,7 @@ import { cheapCrypto } from '#test/support/cheap-crypto.ts';
 import { HostileBunker } from '#test/support/hostile-bunker.ts';
 import { seededRandom } from '#test/support/seeded-random.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { Leaks } from './leaks.ts';
 import { ChaosMachine, pairingWith } from './machine.ts';
 import type { OnEnd } from './real-world.ts';
 import { type Hidden, hiddenKey } from './written.ts';
@@ -30,6 +31,7 @@ export class MemoryWorld {
   readonly transportKey = this.random.bytes(32);
   /** The machine's lines, the bunker's first, of all lives. */
   readonly lines: MemoryClient[] = [];
+  readonly #leaks = new Leaks();
 
   constructor(onEnd: OnEnd, signatureCaps: readonly SignatureCap[] = []) {
     const { clock, random, crypto } = this;
@@ -85,5 +87,6 @@ export class MemoryWorld {
     // What is still under way to the peers arrives, and then nothing waits any more.
     await this.clock.advance(60_000);
     expect(this.clock.pending).toBe(0);
+    await this.#leaks.check();
   }
 }

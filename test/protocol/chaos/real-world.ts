@@ -76,6 +76,8 @@ export class RealWorld {
   readonly walletSide: Met;
   readonly bunker: SimulatedBunker;
   readonly keeper: Keeper;
+  /** The wallet's own links to its relay, by which others publish too. */
+  readonly relays: RelayPool;
   readonly machine: ChaosMachine;
   readonly operatorKey: Uint8Array;
   readonly spireKey: Uint8Array;
@@ -89,7 +91,14 @@ export class RealWorld {
   private constructor(
     made: Pick<
       RealWorld,
-      'time' | 'bunkerSide' | 'walletSide' | 'bunker' | 'keeper' | 'operatorKey' | 'spireKey'
+      | 'time'
+      | 'bunkerSide'
+      | 'walletSide'
+      | 'bunker'
+      | 'keeper'
+      | 'relays'
+      | 'operatorKey'
+      | 'spireKey'
     >,
     stops: (() => Promise<void>)[],
     keys: readonly Hidden[],
@@ -102,6 +111,7 @@ export class RealWorld {
     this.walletSide = walletSide;
     this.bunker = bunker;
     this.keeper = keeper;
+    this.relays = made.relays;
     this.operatorKey = made.operatorKey;
     this.spireKey = made.spireKey;
     this.#keys = keys;
@@ -174,7 +184,10 @@ export class RealWorld {
       hiddenKey('the wallet’s key', transport),
       hiddenKey('the operator’s key', operator),
     ];
-    const made = { time, bunkerSide, walletSide, bunker, keeper, operatorKey: operator, spireKey };
+    const made = {
+      ...{ time, bunkerSide, walletSide, bunker, keeper, relays },
+      ...{ operatorKey: operator, spireKey },
+    };
     const world = new RealWorld(made, stops, keys, options);
     onEnd(() => world.#end());
     time.flow();

@@ -7,7 +7,7 @@ import { forged, signed } from '../relay/stub-relay.ts';
 import { heapGrowth } from './leaks.ts';
 import { eventIn, type Liar } from './liar.ts';
 import { named, RealWorld, type RealWorldOptions } from './real-world.ts';
-import { flooding, hangUpAt, hastyEvents, replaying } from './tampers.ts';
+import { flooding, hangUpAt, hastyEvents, openRequests, replaying } from './tampers.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 
 /** One trap: the harm, what the machine shows meanwhile, and the world getting well. */
@@ -80,6 +80,30 @@ const rows: readonly Row[] = [
     mend: ({ bunkerSide: { line } }) => {
       line.mode = 'pass';
     },
+  },
+  ...(['swallow', 'refuse'] as const).map(
+    (mode): Row => ({
+      trap: `nostr.md 2.2: the line to the wallet’s relay does ${mode}, and the bunker’s does not`,
+      harm: ({ walletSide: { line } }) => {
+        line.mode = mode;
+        line.cut();
+      },
+      health: 'ok',
+      serves: false,
+      mend: ({ walletSide: { line } }) => {
+        line.mode = 'pass';
+      },
+    }),
+  ),
+  {
+    trap: 'nostr.md 2.2: an hour in which nothing is said ends no connection',
+    harm: async (world) => {
+      const before = both(world).map(({ line }) => line.accepted);
+      await sleep(world.time, 3_600_000);
+      expect(both(world).map(({ line }) => line.accepted)).toEqual(before);
+    },
+    health: 'ok',
+    serves: true,
   },
   {
     trap: 'nostr.md 6: an hour of refusals, asked ever more seldom and never given up',
@@ -370,6 +394,21 @@ const rows: readonly Row[] = [
     },
     health: 'ok',
     serves: true,
+  },
+  {
+    trap: 'nostr.md 2.2: what was asked again after AUTH is closed with all else',
+    harm: async (world) => {
+      demandAuth(world);
+      const open = both(world).map(({ liar }) => openRequests(liar));
+      cut(world);
+      await world.serves();
+      const before = open.map((count) => count());
+      for (let call = 0; call < 5; call++) await world.asksWallet();
+      expect(open.map((count) => count())).toEqual(before);
+    },
+    health: 'ok',
+    serves: true,
+    mend: honest,
   },
   ...(
     [

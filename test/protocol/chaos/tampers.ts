@@ -60,3 +60,17 @@ export function flooding(count: number): Tamper {
     return [message];
   };
 }
+
+/** Counts the requests that are open on all connections of a relay, as the machine has asked. */
+export function openRequests(liar: Liar): () => number {
+  const open = new Map<LiarLine, Set<unknown>>();
+  liar.up = (message, line) => {
+    const ids = open.get(line) ?? new Set();
+    open.set(line, ids);
+    if (message[0] === 'REQ') ids.add(message[1]);
+    if (message[0] === 'CLOSE') ids.delete(message[1]);
+    return [message];
+  };
+  return () =>
+    [...open].reduce((sum, [line, ids]) => sum + (liar.lines.has(line) ? ids.size : 0), 0);
+}

@@ -1,11 +1,14 @@
 /** What wallet and operator's documents do to a machine, row by row. */
 import { describe, expect, test } from 'vitest';
-import { sleep } from '#protocol/base/clock.ts';
+import { sleep, systemRandom } from '#protocol/base/clock.ts';
 import { sats } from '#protocol/base/money.ts';
 import { cassettesStateDocument } from '#protocol/documents/cassettes-state.ts';
 import { kinds } from '#protocol/event.ts';
+import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { MemoryWorld } from './memory-world.ts';
 import { named, RealWorld } from './real-world.ts';
+
+const crypto = createNostrCrypto(systemRandom);
 
 /** One trap: the harm, whether calls are answered meanwhile, and the mending. */
 interface Row {
@@ -212,7 +215,7 @@ describe('the wallet', () => {
 });
 
 /** The documents that a machine has taken and those it refused, in order. */
-const verdicts = ({ machine }: MemoryWorld) =>
+const verdicts = ({ machine }: MemoryWorld | RealWorld) =>
   machine.reports.map((report): unknown =>
     report.kind === 'accepted' && report.document.type === 'limits'
       ? report.document.maxCashInSats
@@ -224,10 +227,9 @@ describe('documents', () => {
     ['the lower id first', false],
     ['the higher id first', true],
   ] as const)('nostr.md 6: two in one second, %s', async ([, isTurned], { onTestFinished }) => {
-    const world = new MemoryWorld(onTestFinished);
-    const { clock, network, machine, keeper, crypto, bunker } = world;
-    await world.serves();
-    const created_at = Math.floor(clock.now() / 1000);
+    const world = await RealWorld.inService(onTestFinished);
+    const { time, machine, keeper, bunker, relays } = world;
+    const created_at = Math.floor(time.now() / 1000);
     const spire = bunker.pubkey;
     const both = [1, 2].map((max) => {
       const text = JSON.stringify({ schema_version: 1, max_cash_in_sats: max });
@@ -245,13 +247,15 @@ describe('documents', () => {
     const [winner] = both;
     expect(keeper.operatorPubkey).toBe(winner?.event.pubkey);
     for (const { event } of isTurned ? both.toReversed() : both) {
-      network.take(event);
-      await clock.advance(2_000);
+      const [result] = await relays.publish(event);
+      expect(result?.outcome).toBe('accepted');
+      await sleep(time, 2_000);
     }
     expect(verdicts(world).at(-1)).toBe(winner?.max);
-    await clock.resolve(machine.restart());
-    await clock.advance(5_000);
+    await machine.restart();
+    await sleep(time, 5_000);
     expect(verdicts(world).at(-1)).toBe(winner?.max);
+    await world.serves();
   });
 
   test('nostr.md 6: dated 2100 by a stolen key, it is refused and keeps no place', async ({
@@ -338,20 +342,20 @@ describe('documents', () => {
   test('nostr.md 4: `OK true` to a stale one is seen through, and the next one lands', async ({
     onTestFinished,
   }) => {
-    const world = new MemoryWorld(onTestFinished);
-    const { machine, network, clock, bunker } = world;
-    await world.serves();
+    const world = await RealWorld.inService(onTestFinished);
+    const { machine, relays, time } = world;
     const { publisher, signer } = machine.nostr;
     // From before the disk was lost, and with it the clock of this document.
-    const before = bunker.sign({
-      ...{ kind: kinds.document, created_at: Math.floor(clock.now() / 1000) + 4, content: '' },
+    const before = crypto.sign(world.spireKey, {
+      ...{ kind: kinds.document, created_at: Math.floor(time.now() / 1000) + 4, content: '' },
       tags: [['d', `bitspire-cassettes-state:${signer.pubkey}`]],
     });
-    network.take(before);
+    await relays.publish(before);
     const state = (count: number) =>
       cassettesStateDocument([{ position: 1, denomination: 20, count }]);
-    const stale = await clock.resolve(publisher.publish(state(1)));
+    const stale = await publisher.publish(state(1));
     expect(stale).toMatchObject({ landed: false, results: [{ outcome: 'accepted' }] });
-    expect(await clock.resolve(publisher.publish(state(2)))).toMatchObject({ landed: true });
+    expect(await publisher.publish(state(2))).toMatchObject({ landed: true });
+    await world.serves();
   });
 });

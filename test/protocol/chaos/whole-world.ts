@@ -3,7 +3,6 @@
  * None of them runs until a test starts it, as after a power cut; the world before that is over.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { CustomerCommand, MachineView } from '#agent/api/schemas.ts';
@@ -35,7 +34,7 @@ import { type SimulatedRelay, startRelay } from '#protocol/simulator/relay.ts';
 import { logLines } from '#test/support/log-lines.ts';
 import { FlowingClock, MachineClock } from './flowing-clock.ts';
 import { Leaks } from './leaks.ts';
-import { pairingWith, SEALING_KEY } from './machine.ts';
+import { FILES_IN, pairingWith, SEALING_KEY } from './machine.ts';
 import type { OnEnd } from './real-world.ts';
 import { type Hidden, hiddenKey, hiddenText, spilled } from './written.ts';
 
@@ -69,7 +68,7 @@ export class WholeWorld {
   /** Beside the keys and tokens: links, codes and the like that a test has seen. */
   readonly hidden: Hidden[] = [];
   readonly #leaks: Leaks;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'spire-world-'));
+  readonly #folder = mkdtempSync(join(FILES_IN, 'spire-world-'));
   readonly #config = configuration(this.#folder);
   readonly #said = logLines();
   readonly #crypto = createNostrCrypto(systemRandom);
