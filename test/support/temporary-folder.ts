@@ -1,5 +1,5 @@
 /** All temporary files of one run of the tests lie in one folder, which goes when the run ends. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,6 +7,8 @@ import { join } from 'node:path';
 export function setup(): () => void {
   // A short name: unix sockets lie in it, whose paths hold 107 characters.
   const folder = mkdtempSync(join(tmpdir(), 'spire-'));
+  // Some tests go on as another user, who has to find the way to what is his.
+  chmodSync(folder, 0o755);
   process.env.TMPDIR = folder;
   return () => rmSync(folder, { recursive: true, force: true });
 }
