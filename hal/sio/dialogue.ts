@@ -41,6 +41,8 @@ export interface SioDialogue {
   readonly isBusy: boolean;
   /** When something was last seen drawn in, of which the device has not yet said what it is. */
   readonly drawnMs: number | undefined;
+  /** Of that, BUSY was never heard: NOT BUSY alone told of it, as a glitch would. */
+  readonly isUnseen: boolean;
   /** Without escrow: a value that came before the device was done with the note. */
   readonly early: { readonly channel: number; readonly value: MinorUnits | undefined } | undefined;
   readonly note: SioNote | undefined;
@@ -112,6 +114,7 @@ export function emptyDialogue(hasEscrow: boolean): SioDialogue {
     hasEscrow,
     isBusy: false,
     drawnMs: undefined,
+    isUnseen: false,
     early: undefined,
     note: undefined,
     operation: 'none',
@@ -214,7 +217,7 @@ function onBusy(before: SioDialogue, { atMs, inService, word }: Heard): SioStep 
   // A note that waits in escrow has said so already.
   if (before.note && !before.note.isInBox) return only({ ...before, isBusy: true });
   const isNew = !before.isBusy;
-  const state = { ...before, isBusy: true, drawnMs: atMs, early: undefined };
+  const state = { ...before, isBusy: true, drawnMs: atMs, isUnseen: false, early: undefined };
   const next = isNew ? { ...state, trail: describeWord(word) } : state;
   return { state: next, effects: isNew && inService ? [tell({ kind: 'note.inserted' })] : [] };
 }
@@ -231,7 +234,7 @@ function onNotBusy(before: SioDialogue, { atMs }: Heard): SioStep {
   if (drawnMs === undefined) {
     // Done with what it never said it drew in: BUSY was lost, and the value may still come.
     const wasMissed = !state.hasEscrow && !before.isBusy;
-    return only(wasMissed ? { ...state, drawnMs: atMs } : state);
+    return only(wasMissed ? { ...state, drawnMs: atMs, isUnseen: true } : state);
   }
   // Without escrow its value comes next, or has come already.
   if (early === undefined) return only({ ...state, drawnMs: atMs });
@@ -276,10 +279,12 @@ function onSecondValue(before: SioDialogue): SioStep {
 /**
  * Without escrow a note is in the cash box when its value is said. The one note that the slot was
  * open for is announced as one in escrow is, and `deposit` then only says so; any other is a credit
- * that nobody asked for, and so cannot carry a session beyond its cap.
+ * that nobody asked for, and so cannot carry a session beyond its cap. One that BUSY did not come
+ * before is owned up to and has no value: two glitches would look the same.
  */
-function onCredit(before: SioDialogue, channel: number, value: MinorUnits | undefined): SioStep {
-  const state = { ...before, drawnMs: undefined, early: undefined };
+function onCredit(before: SioDialogue, channel: number, said: MinorUnits | undefined): SioStep {
+  const state = { ...before, drawnMs: undefined, isUnseen: false, early: undefined };
+  const value = before.isUnseen ? undefined : said;
   const isAwaited = value !== undefined && state.armed.includes(value);
   if (!isAwaited) return also(unexpected({ ...state, armed: [] }, value), { kind: 'shut' });
   const note: SioNote = { channel, value, isInBox: true, ...UNDECIDED };

@@ -249,9 +249,12 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   ['refused', [armed, 120, 20, 121], ['note.inserted', 'note.refused']],
   ['a glitch', [armed, 3, 121], ['failed']],
   [
-    'BUSY was lost: NOT BUSY says as well that something was drawn in',
-    [armed, 121, 3, deposit],
-    ['shut', 'note.escrowed 500', 'depositEnded deposited'],
+    'BUSY was lost: NOT BUSY says as well that something was drawn in, but not that it was a note',
+    [armed, 121, 3, 121, 120, 121, 3],
+    [
+      ...['credit.unexpected undefined', 'shut'],
+      ...['note.inserted', 'credit.unexpected 500', 'shut'],
+    ],
   ],
   [
     'BUSY and the value were lost',
