@@ -7,6 +7,7 @@ export default defineConfig({
     // They have commands of their own: `npm run test:browser`, `test:machine`, `test:ptys` ...
     exclude: [
       'test/browser/**',
+      'test/field/**',
       'test/machine/**',
       'test/ptys/**',
       'test/protocol/chaos/**',

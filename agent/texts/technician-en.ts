@@ -56,8 +56,8 @@ export const technicianEn = {
   'denomination.other': 'Others',
   'denomination.which': 'Bay {position}: face value of the notes that you put in, in {currency}',
   'load.ask':
-    'Bay {position}: how many notes of {denomination} {currency} are in it when it goes back? ' +
-    'Notes, not money: 0 to {max}.',
+    'Bay {position}: how many notes of {denomination} {currency} go back in? 0 to {max}; notes, ' +
+    'not money',
   'load.sum': 'Bay {position}: {count} notes of {denomination} {currency}, {sum}',
   'seal.ask': '{place}: number of the seal on the bag or cassette',
   'seal.keys': 'Enter alone: take back · Ctrl-C: go on later',
@@ -96,17 +96,12 @@ export const technicianEn = {
   'test.run.reject': 'Yes, one note into the reject tray',
   'test.run.slot': 'Yes, one note into the slot; take it out and keep it',
   'test.without': 'No test',
-  'test.exact': 'The test note came.',
-  'test.failed': 'The test note did not come.',
-  'test.unknown': 'It is not known where the test note is.',
 
   'summary.title': 'Exchange {reference}',
   'summary.head': 'place|out|over/short|in|sum|test',
   'summary.left': 'left as it is',
   'summary.confirmed': 'confirmed',
   'summary.sealed': 'seal {seal}',
-  'summary.emptied': 'emptied',
-  'summary.asIs': '-',
   'summary.test.exact': 'good',
   'summary.test.none': 'no note',
   'summary.test.unknown': 'unknown',
@@ -124,7 +119,6 @@ export const technicianEn = {
 
   'totals.title': 'Totals at {time}',
   'totals.bag': 'Bag {seal}',
-  'totals.none': 'no notes',
   'bag.ask': 'Which bag?',
   'bag.none': 'No bag waits to be counted.',
   'bag.right': 'Bag {seal}: all is there. Record {number}.',

@@ -59,8 +59,8 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'denomination.other': 'Otros',
   'denomination.which': 'Bandeja {position}: valor de los billetes que va a meter, en {currency}',
   'load.ask':
-    'Bandeja {position}: ¿cuántos billetes de {denomination} {currency} tiene al regresarla? ' +
-    'Billetes, no dinero: de 0 a {max}.',
+    'Bandeja {position}: ¿con cuántos billetes de {denomination} {currency} queda? (0 a {max}; no ' +
+    'es dinero)',
   'load.sum': 'Bandeja {position}: {count} billetes de {denomination} {currency}, {sum}',
   'seal.ask': '{place}: número del sello de la bolsa o del casete',
   'seal.keys': 'Solo Enter: deshacer · Ctrl-C: seguir después',
@@ -99,17 +99,12 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'test.run.reject': 'Sí, un billete a la bandeja de rechazo',
   'test.run.slot': 'Sí, un billete a la ranura; tómelo y guárdelo',
   'test.without': 'Sin prueba',
-  'test.exact': 'El billete de prueba salió.',
-  'test.failed': 'El billete de prueba no salió.',
-  'test.unknown': 'No se sabe dónde está el billete de prueba.',
 
   'summary.title': 'Recarga {reference}',
   'summary.head': 'lugar|sacado|diferencia|metido|suma|prueba',
   'summary.left': 'se dejó como está',
   'summary.confirmed': 'confirmada',
   'summary.sealed': 'sello {seal}',
-  'summary.emptied': 'vaciada',
-  'summary.asIs': '-',
   'summary.test.exact': 'bien',
   'summary.test.none': 'no salió',
   'summary.test.unknown': 'no se sabe',
@@ -127,7 +122,6 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
 
   'totals.title': 'Totales a las {time}',
   'totals.bag': 'Bolsa {seal}',
-  'totals.none': 'ningún billete',
   'bag.ask': '¿Cuál bolsa?',
   'bag.none': 'Ninguna bolsa espera ser contada.',
   'bag.right': 'Bolsa {seal}: está completa. Registro {number}.',

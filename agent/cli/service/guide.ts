@@ -172,7 +172,7 @@ export class Guide implements Answerer {
     const { number, hash } = record;
     prompter.tell(speak(exchange.state === 'closed' ? 'close.done' : 'abandon.done', { number }));
     prompter.print(await recordQr(record, isColoured));
-    prompter.tell(speak('record.hash', { hash }));
+    prompter.tell(`${speak('record.hash', { hash })}\n${speak('record.scan')}`);
     if (record.signature === 'queued') prompter.tell(speak('record.queued'));
   }
 

@@ -122,15 +122,16 @@ export function totalsLines(speak: Speak, totals: TotalsView): string[] {
 export const minuteOf = (unixMs: number): string =>
   `${new Date(unixMs).toISOString().slice(0, 16).replace('T', ' ')}Z`;
 
+type RecordId = Pick<RecordView, 'number' | 'hash'>;
+
 /** What the technician's phone reads off the terminal: number and hash of a record. */
-export const recordText = ({ number, hash }: Pick<RecordView, 'number' | 'hash'>): string =>
-  `spire-record:${number}:${hash}`;
+export const recordText = ({ number, hash }: RecordId): string => `spire-record:${number}:${hash}`;
 
 /**
  * The record as a QR code of half blocks, 41 columns and 21 lines. Black on white by colour, where
  * there are colours: few phones read one that is inverted.
  */
-export async function recordQr(record: RecordView, isColoured: boolean): Promise<string> {
+export async function recordQr(record: RecordId, isColoured: boolean): Promise<string> {
   const drawn = await QRCode.toString(recordText(record), {
     type: 'utf8',
     errorCorrectionLevel: 'L',

@@ -1,7 +1,9 @@
 /** A machine as it stands in a shop: the real agent as a process, whose power can be cut. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type StatusView, statusView } from '#agent/api/schemas.ts';
+import { ask } from '#agent/cli/client.ts';
 import { AgentProcess } from '#agent/demo/agent-process.ts';
 import {
   type DemoDevices,
@@ -14,7 +16,7 @@ import {
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import type { World } from '#protocol/simulator/world.ts';
-import { spire } from '../process.ts';
+import { spire } from '#test/agent/cli/process.ts';
 
 const CONTEXT = { clock: systemClock, random: systemRandom, log: silentLog };
 /** A dispenser of two bays. */
@@ -97,13 +99,14 @@ export class FieldMachine implements AsyncDisposable {
     return { units, reject };
   }
 
-  /** The configuration's own words of the state folder. */
-  get stateFolder(): string {
-    return join(this.#folder, 'state');
+  /** Notes that are inside the dispenser's path. */
+  path() {
+    return this.hardware.dispenser.truth().path;
   }
 
-  read(name: string): string {
-    return readFileSync(join(this.#folder, name), 'utf8');
+  /** The machine's own word. */
+  status(): Promise<StatusView> {
+    return ask({ socketPath: this.socketPath, path: '/v1/status', schema: statusView });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
