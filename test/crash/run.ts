@@ -132,6 +132,7 @@ class CrashRun implements Stage {
       dispenser: () => dispenser.truth(),
       collected: () => 0,
       taken: () => 0,
+      mayPickElsewhere: () => false,
       mayHideBay: () => false,
       mayMisstateNotes: () => false,
       givesForeignPreimages: () => false,

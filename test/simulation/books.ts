@@ -20,11 +20,12 @@ export function proveStore(store: Store): void {
 export function compareNotes(store: Store, watch: Watch, eyes: Eyes): void {
   watch.attribute();
   const box = eyes.validator().cashbox;
-  const values = new Set([...Object.keys(box), ...booked(store, 'cashbox').keys()].map(Number));
+  const books = booked(store);
+  const values = new Set([...Object.keys(box), ...books.keys()].map(Number));
   let unvalued = watch.unvalued;
   for (const value of values) {
     const inBox = (box[value] ?? 0) + eyes.collected(value);
-    const found = inBox - (booked(store, 'cashbox').get(value) ?? 0);
+    const found = inBox - (books.get(value) ?? 0);
     // A booked note that stood in a jam is with whoever cleared it.
     const more = found < 0 ? Math.min(0, found + eyes.taken(value)) : found;
     const inDoubt = watch.doubted.get(value * 100) ?? 0;
@@ -51,8 +52,14 @@ function compareBay(store: Store, unit: CashUnit, eyes: Eyes): void {
   }
 }
 
-function booked(store: Store, account: 'cashbox'): Map<number, number> {
-  return new Map(store.ledger.balance(account).map(({ value, count }) => [value / 100, count]));
+/** Notes that were taken in, by face value: in the cash box, or in a bag since that was out. */
+function booked(store: Store): Map<number, number> {
+  const notes = new Map<number, number>();
+  for (const { account, value, count } of store.ledger.balances()) {
+    if (account !== 'cashbox' && !account.startsWith('bag:')) continue;
+    notes.set(value / 100, (notes.get(value / 100) ?? 0) + count);
+  }
+  return notes;
 }
 
 /** What is open and not said to be: nothing may be. */

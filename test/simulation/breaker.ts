@@ -96,11 +96,18 @@ export class Breaker {
    */
   get mayHideBay(): boolean {
     const { protocol } = this.#plan.dispenser;
-    const other = `${protocol}.wrongCassette`;
     const hides = new RegExp(`^(${protocol}|cable|machine|hands|disk)[.]`);
-    return (
-      this.given.has(other) && [...this.given.keys()].some((n) => n !== other && hides.test(n))
-    );
+    const others = [...this.given.keys()].filter((name) => name !== this.#wrongCassette);
+    return this.mayPickElsewhere && others.some((name) => hides.test(name));
+  }
+
+  /** The dispenser may pick notes from another bay than it was asked. */
+  get mayPickElsewhere(): boolean {
+    return this.given.has(this.#wrongCassette);
+  }
+
+  get #wrongCassette(): string {
+    return `${this.#plan.dispenser.protocol}.wrongCassette`;
   }
 
   /**

@@ -124,6 +124,7 @@ class Episode implements Aftermath {
       dispenser: () => dispenser.truth(),
       collected: (value) => this.#hands.collected(value),
       taken: (value) => this.#hands.taken(value),
+      mayPickElsewhere: () => this.#breaker.mayPickElsewhere,
       mayHideBay: () => this.#breaker.mayHideBay,
       mayMisstateNotes: () => this.#breaker.mayMisstateNotes,
       givesForeignPreimages: () => this.machine.keeper.switches.foreignPreimages,

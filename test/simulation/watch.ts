@@ -41,6 +41,9 @@ export interface Known {
   fiatMinor: number;
   /** Notes that the dispenser gave out for it, in truth, minor units. */
   handedMinor: number;
+  /** Notes that were asked of the dispenser for it, and that came out. */
+  askedNotes: number;
+  handedNotes: number;
   /** The wallet was asked so often. */
   attempts: number;
   answers: number;
@@ -67,6 +70,8 @@ export interface Eyes {
   givesForeignPreimages(): boolean;
   /** The validator's words may be wrong or unheard, and nothing in them tells. */
   mayMisstateNotes(): boolean;
+  /** The dispenser may pick notes from another bay than it was asked. */
+  mayPickElsewhere(): boolean;
   /** The dispenser may have picked from a bay that it was not asked, and not have said so. */
   mayHideBay(): boolean;
 }
@@ -104,6 +109,7 @@ export class Watch {
   #lastSeq = 0;
   #lastHash = '0'.repeat(64);
   #customerMinor = 0;
+  #customerNotes = 0;
   #countsSinceSec: number | undefined;
   #lostMinor = 0;
   #dispensing: Known | undefined;
@@ -240,17 +246,26 @@ export class Watch {
 
   /** Notes that came out since the last look belong to the last command. @throws Violation */
   attribute(): void {
-    const now = worth(this.#eyes.dispenser().customer);
+    const { customer } = this.#eyes.dispenser();
+    const now = worth(customer);
     const came = now - this.#customerMinor;
     this.#customerMinor = now;
+    const notesNow = Object.values(customer).reduce((sum, count) => sum + count, 0);
+    const notes = notesNow - this.#customerNotes;
+    this.#customerNotes = notesNow;
     this.#lostMinor = this.#eyes.lostMinor();
     const known = this.#dispensing;
     if (came === 0) return;
     if (!known) throw new Violation('notes come out for a payment', `${came} for nobody`);
     known.handedMinor += came;
+    known.handedNotes += notes;
     if (!known.paid) throw new Violation('notes come out for a payment', known.reference);
     const byHand = known.inDoubt ? 0 : known.settledMinor;
-    if (known.handedMinor + byHand > known.fiatMinor) {
+    // One that picks from another bay gives notes of another value, and never more notes.
+    const isMore = this.#eyes.mayPickElsewhere()
+      ? known.handedNotes > known.askedNotes
+      : known.handedMinor + byHand > known.fiatMinor;
+    if (isMore) {
       const much = `${known.handedMinor} of ${known.fiatMinor} came out, ${byHand} paid by hand`;
       throw new Violation('at most once', `${known.reference}: ${much}`);
     }
@@ -270,6 +285,7 @@ export class Watch {
       bolt11s: new Set(),
       ...{ code: undefined, claimed: false, paid: false, isForeign: false },
       ...{ principalSats: 0, netSats: 0, fiatMinor: Number(body.amountMinor ?? 0), handedMinor: 0 },
+      ...{ askedNotes: 0, handedNotes: 0 },
       events: new Set(),
       ...{ attempts: 0, answers: 0, inDoubt: false, settledMinor: 0, isSettled: false },
     };
@@ -405,6 +421,8 @@ export class Watch {
     this.#ordinals.add(name);
     if (!known.paid) throw new Violation('notes come out for a payment', known.reference);
     this.#dispensing = known;
+    const units = body.units as readonly { readonly count: number }[];
+    known.askedNotes += units.reduce((sum, { count }) => sum + count, 0);
     this.#before = { handedMinor: known.handedMinor, lostMinor: this.#lostMinor };
   }
 
