@@ -58,9 +58,12 @@ async function apply(copy: string, { edits }: Mutation): Promise<Map<string, str
 }
 
 /** Runs the simulation in a copy; gives the line of the promise that broke, and its last line. */
-async function simulate(copy: string): Promise<{ violation?: string; transactions: number }> {
-  const bound = ['--seed', SEED, '--transactions', String(TRANSACTIONS_MAX), '--no-history'];
-  const script = [join(copy, 'test/simulation/sim.ts'), ...bound, '--json'];
+async function simulate(
+  copy: string,
+  { byPast }: Mutation,
+): Promise<{ violation?: string; transactions: number }> {
+  const fresh = ['--seed', SEED, '--transactions', String(TRANSACTIONS_MAX), '--no-history'];
+  const script = [join(copy, 'test/simulation/sim.ts'), ...(byPast ? ['--past'] : fresh), '--json'];
   const child = spawn(process.execPath, script, { cwd: copy, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -84,7 +87,7 @@ async function judge(copy: string, mutation: Mutation): Promise<Verdict> {
   if (typeof before === 'string') {
     return { name, state: 'doesNotApply', promise: before, seconds: elapsed() };
   }
-  const { violation, transactions } = await simulate(copy);
+  const { violation, transactions } = await simulate(copy, mutation);
   for (const [file, text] of before) await writeFile(join(copy, file), text);
   const common = { name, transactions, seconds: elapsed() };
   const isChanged = mutation.edits.length > 0;

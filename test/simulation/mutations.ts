@@ -16,6 +16,8 @@ export interface Mutation {
   /** In the words of whoever would make it. */
   readonly name: string;
   readonly edits: readonly Edit[];
+  /** It takes a rare history to find it, and the past ones have that. */
+  readonly byPast?: true;
 }
 
 const NOTE = 'agent/cash-in/note.ts';
@@ -75,13 +77,21 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
-    name: 'no look at the cap at escrow',
+    // One look alone is not enough: the slot is shut for what would not fit, and escrow looks again.
+    name: 'no look at the cap, at the slot and at escrow',
     edits: [
       {
         file: 'agent/cash-in/session.ts',
         from: `  if (principal > 0 && principalSats + principal <= capSats) return { kind: 'fits' };
 `,
         to: `  if (principal > 0) return { kind: 'fits' };
+`,
+      },
+      {
+        file: 'agent/cash-in/terms.ts',
+        from: `    .filter((value) => principal + principalOfNote(value, rate) <= capSats)
+`,
+        to: `    .filter((value) => principal + capSats > 0 && principalOfNote(value, rate) > 0)
 `,
       },
     ],
@@ -141,6 +151,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'trust a number that rose, whatever happened to the device',
+    byPast: true,
     edits: [
       {
         file: CLASSIFY,
