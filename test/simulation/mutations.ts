@@ -77,7 +77,7 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
-    // One look alone is not enough: the slot is shut for what would not fit, and escrow looks again.
+    // Both, for either is enough: the slot is shut for what does not fit, and escrow looks again.
     name: 'no look at the cap, at the slot and at escrow',
     edits: [
       {
@@ -183,6 +183,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'show a second link',
+    byPast: true,
     edits: [
       {
         file: WITHDRAWS,
@@ -275,6 +276,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'open a claim again that was redeemed in part',
+    byPast: true,
     edits: [
       {
         file: 'agent/cash-out/claim.ts',
