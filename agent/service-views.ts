@@ -26,9 +26,7 @@ export interface ServiceSources {
 /** How the machine is. The chain is proven over its newest thousand entries. */
 export function statusView(sources: ServiceSources): StatusView {
   const { parts, desk } = sources;
-  const { store, config, signer, acceptor } = parts;
-  const denomination = (value: Parameters<typeof denominationOfMinor>[0]) =>
-    denominationOfMinor(value, config.currency) ?? value;
+  const { store, signer, acceptor } = parts;
   const health = signer.health();
   const accepts = acceptor.status();
   const dispenses = sources.dispenserStatus();
@@ -47,16 +45,7 @@ export function statusView(sources: ServiceSources): StatusView {
       code: dispenses?.device ?? 'offline',
       text: dispenses?.fault?.text ?? `path ${dispenses?.path ?? 'unknown'}`,
     },
-    cashUnits: store.cashUnits.list().map(({ position, value, accuracy, parked }) => ({
-      position,
-      denomination: denomination(value),
-      count: store.ledger.count(bayAccount(position), value),
-      accuracy,
-      parked,
-    })),
-    accounts: store.ledger
-      .balances()
-      .map(({ account, value, count }) => ({ account, denomination: denomination(value), count })),
+    ...countsOf(parts),
     openObligations: store.obligations.list({ open: true }).length,
     openIntents: store.intents.listOpen().length,
     journal: {
@@ -74,6 +63,25 @@ function withoutBearerValues(view: MachineView): MachineView {
     return { ...view, session: { ...session, claimCode: null, lnurl: null } };
   }
   return session ? { ...view, session: { ...session, claimCode: null } } : view;
+}
+
+/** What the books have where; nothing of it while hands count without knowing the books. */
+function countsOf({ store, config }: Parts): Pick<StatusView, 'cashUnits' | 'accounts'> {
+  if (store.exchanges.open()) return { cashUnits: [], accounts: [] };
+  const denomination = (value: Parameters<typeof denominationOfMinor>[0]) =>
+    denominationOfMinor(value, config.currency) ?? value;
+  return {
+    cashUnits: store.cashUnits.list().map(({ position, value, accuracy, parked }) => ({
+      position,
+      denomination: denomination(value),
+      count: store.ledger.count(bayAccount(position), value),
+      accuracy,
+      parked,
+    })),
+    accounts: store.ledger
+      .balances()
+      .map(({ account, value, count }) => ({ account, denomination: denomination(value), count })),
+  };
 }
 
 /** Entries that the store gives at a time. */

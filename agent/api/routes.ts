@@ -221,11 +221,14 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     method: 'POST',
     path: '/v1/confirmations',
     scopes: ['service'],
-    summary: 'A claim that a restore suspended was not paid since: its code is good again.',
+    summary: 'Owner: a claim that a restore suspended was not paid since; its code is good again.',
     query: noQuery,
     body: 'ConfirmRequest',
     answer: json('ConfirmResult'),
-    run: (service, { body }) => confirm(service, checked(confirmRequest, body)),
+    run: (service, { who, body }) => {
+      service.visit.owner(who);
+      return confirm(service, checked(confirmRequest, body));
+    },
   },
   {
     method: 'POST',
@@ -241,12 +244,15 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     path: '/v1/operator',
     scopes: ['service'],
     summary:
-      'The operator has another key. The last good documents stay in force; ours are published ' +
-      'again, encrypted to it.',
+      'Owner: the operator has another key. The last good documents stay in force; ours are ' +
+      'published again, encrypted to it.',
     query: noQuery,
     body: 'OperatorRequest',
     answer: json('OperatorResult'),
-    run: (service, { body }) => setOperator(service, checked(operatorRequest, body)),
+    run: (service, { who, body }) => {
+      service.visit.owner(who);
+      return setOperator(service, checked(operatorRequest, body));
+    },
   },
   {
     method: 'POST',

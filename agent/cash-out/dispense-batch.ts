@@ -146,12 +146,15 @@ function settle(
   const { store } = parts;
   const units = judgement.units.map((unit) => ({ ...unit }));
   const presentedMinor = minorOf(parts, presentedOf(judgement));
+  const { openedAtUnixMs } = intent;
   for (const { position: bay, presented, rejected } of judgement.units) {
-    bookOut(parts, transactionId, bay, 'customer', presented);
-    bookOut(parts, transactionId, bay, 'reject', rejected);
+    bookOut(parts, transactionId, bay, 'customer', presented, openedAtUnixMs);
+    bookOut(parts, transactionId, bay, 'reject', rejected, openedAtUnixMs);
   }
   const every = judgement.otherBays ? parts.dispenser.capabilities.positions : [];
-  for (const bay of [...doubtfulBays(asked, judgement), ...every]) doubtBay(parts, bay);
+  for (const bay of [...doubtfulBays(asked, judgement), ...every]) {
+    if (!isCountedSince(parts, bay, openedAtUnixMs)) doubtBay(parts, bay);
+  }
   const { class: outcome, evidence } = judgement;
   store.intents.settle(intent.id, outcome, { units, presentedMinor, evidence });
   store.journal.append(
@@ -197,16 +200,28 @@ function doubtfulBays(
     .map(({ position: bay }) => bay);
 }
 
+/** Hands have counted a bay after an instant: what it gave before that is in the count already. */
+function isCountedSince(
+  { store }: Parts,
+  bay: UnitCount['position'],
+  sinceUnixMs: number | undefined,
+): boolean {
+  const counted = store.cashUnits.get(bay)?.countedAtUnixMs;
+  return counted !== undefined && sinceUnixMs !== undefined && counted > sinceUnixMs;
+}
+
 /**
  * Moves notes out of a bay, inside a commit. A count that the book does not have was wrong: it is
- * put right first.
+ * put right first. Notes of an act from before the last count, `sinceUnixMs`, were missed by that
+ * count, and are in `unaccounted` since.
  */
 export function bookOut(
   parts: Parts,
   transactionId: TransactionId | undefined,
   bay: UnitCount['position'],
-  to: 'customer' | 'reject',
+  to: 'customer' | 'reject' | 'technician',
   count: number,
+  sinceUnixMs?: number,
 ): void {
   const { store, config } = parts;
   const unit = store.cashUnits.get(bay);
@@ -217,6 +232,10 @@ export function bookOut(
     value: unit.value,
     ...(transactionId === undefined ? {} : { transactionId }),
   };
+  if (isCountedSince(parts, bay, sinceUnixMs)) {
+    store.ledger.move({ ...common, from: 'unaccounted', to, count, cause: 'dispense' });
+    return;
+  }
   const missing = count - store.ledger.count(from, unit.value);
   if (missing > 0) {
     const cause = 'bookShort';

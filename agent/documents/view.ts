@@ -11,12 +11,18 @@ import { landedOf, relayReportsOf } from './outgoing.ts';
 
 const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME, ANCHOR_NAME];
 
+/** Those that say how many notes are where. */
+const COUNTS: readonly string[] = [CASSETTES_STATE_NAME, incomingTypes.cassettes.name];
+
 const asJson = (text: string): DocumentView['content'] => anyJson.parse(JSON.parse(text));
 
 /** All that the operator may send, also when it never came, and all that we have to say. */
 export function documentsView(store: Store): DocumentView[] {
   const incoming = incomingTypeNames.map((type) => incomingView(store, type));
-  return [...incoming, ...OUTGOING.flatMap((name) => outgoingView(store, name))];
+  const all = [...incoming, ...OUTGOING.flatMap((name) => outgoingView(store, name))];
+  if (!store.exchanges.open()) return all;
+  // Hands count without knowing the books: until it is over nothing here says what is expected.
+  return all.map((view) => (COUNTS.includes(view.type) ? { ...view, content: null } : view));
 }
 
 function incomingView(store: Store, type: (typeof incomingTypeNames)[number]): DocumentView {

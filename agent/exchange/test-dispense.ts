@@ -117,7 +117,7 @@ function conclude(parts: Parts, asked: TestAsked, outcome: TestOutcome, intent?:
     store.journal.append('testDispense.settled', said);
     if (exchange?.state !== 'open') {
       // The exchange was given up meanwhile: what moved is booked all the same.
-      bookOut(parts, undefined, bay, 'customer', outcome.presented);
+      bookOut(parts, undefined, bay, 'technician', outcome.presented);
       bookOut(parts, undefined, bay, 'reject', outcome.rejected);
       return;
     }
