@@ -157,7 +157,8 @@ export class Withdraws {
   async #drive(transactionId: TransactionId, intent: Intent): Promise<Settlement> {
     const { promise, resolve, reject } = Promise.withResolvers<Settlement>();
     const { signal } = this.#closed;
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    const giveUp = () => reject(signal.reason);
+    signal.addEventListener('abort', giveUp, { once: true });
     // While the signer is asked nobody waits for it, and then nobody is told of the end either.
     promise.catch(() => undefined);
     const take = (answer: RpcAnswer) => {
@@ -180,6 +181,8 @@ export class Withdraws {
       this.#oweUnanswered(transactionId);
       return await promise;
     } finally {
+      // What listens on for years would keep every answer, and the link in it, in memory.
+      signal.removeEventListener('abort', giveUp);
       // Late answers are heard for a while, and by nobody once the program ends.
       const unwatch = () => {
         for (const off of offs) off();
