@@ -1,11 +1,12 @@
 /** The units as systemd itself reads them. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const SYSTEMD = join(import.meta.dirname, '../../systemd');
+const RUNBOOKS = join(SYSTEMD, 'runbooks');
 /** Design 14. */
 const EXPOSURE_MAX = 1.6;
 
@@ -59,4 +60,17 @@ test('user and groups are what systemd understands', () => {
   expect(said).toContain("Creating user 'spire'");
   expect(said).toContain("Creating group 'spire-service'");
   expect(status).toBe(0);
+});
+
+test('every page that a unit or a runbook names is there', () => {
+  const files = [
+    ...readdirSync(SYSTEMD),
+    ...readdirSync(RUNBOOKS).map((name) => `runbooks/${name}`),
+  ]
+    .filter((name) => /\.(?:service|timer|md)$/.test(name))
+    .map((name) => readFileSync(join(SYSTEMD, name), 'utf8'));
+  const pages = files.flatMap((text) => [...text.matchAll(/[\w-]+\.md\b/g)].map(([page]) => page));
+  expect(new Set(pages).size).toBeGreaterThan(5);
+  const missing = pages.filter((page) => !existsSync(join(RUNBOOKS, page)));
+  expect(missing).toEqual([]);
 });
