@@ -61,6 +61,8 @@ export interface MachineOptions {
   /** What the disk does; asked for every life. */
   readonly commitPlan?: CommitPlan;
   readonly log?: Log;
+  /** Where its folder is made; in memory unless given. */
+  readonly base?: string;
   /** An update that is under way. */
   readonly hold?: Pick<UpdateHoldOptions, 'planFile' | 'version'>;
   /** Told of every command that moves a note or lets the device forget one, as it is given. */
@@ -113,7 +115,7 @@ function usualDevices(options: MachineOptions, cassettes: MachineOptions['casset
 export class WholeMachine {
   readonly clock = new VirtualClock();
   readonly random: Random;
-  readonly folder = mkdtempSync(join(BASE, 'spire-machine-'));
+  readonly folder: string;
   readonly validator: SimulatedDevice;
   readonly dispenser: SimulatedDevice;
   readonly validatorCable: Cable;
@@ -137,6 +139,7 @@ export class WholeMachine {
     const random = seededRandom(options.seed ?? 'whole machine');
     const crypto = (options.makeCrypto ?? cheapCrypto)(random);
     this.#options = options;
+    this.folder = mkdtempSync(join(options.base ?? BASE, 'spire-machine-'));
     this.#cassettes = options.cassettes ?? CASSETTES;
     this.#devices = options.devices ?? usualDevices(options, this.#cassettes);
     this.random = random;

@@ -1,0 +1,210 @@
+/**
+ * The service as it is shipped, compiled and in a process of its own, beside a real relay, bunker
+ * and wallet and two devices on ptys in this one: how soon it serves, and what it takes while nobody
+ * is there.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type MachineView, machineView } from '#agent/api/schemas.ts';
+import { demoConfig, openHardware, openWorld, pairOnce } from '#agent/demo/machine.ts';
+import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
+import { SystemPort } from '#hal/serial-port.ts';
+import { sleep, systemClock, systemRandom } from '#protocol/base/clock.ts';
+import { silentLog } from '#protocol/base/log.ts';
+import { call } from '#test/agent/api/harness.ts';
+import { appendHistory } from './history.ts';
+import { nowMs } from './stopwatch.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const context = { clock: systemClock, random: systemRandom, log: silentLog };
+const DEVICES = {
+  validator: { protocol: 'id003', model: undefined },
+  dispenser: { protocol: 'lcdm', model: 'lcdm-4000' },
+};
+const LOOK_MS = 5;
+const START_LIMIT_MS = 60_000;
+/** Long enough for a hundred polls of each device and a sign of life. */
+const IDLE_MS = 20_000;
+/** Pages of the kernel's statistics. Source: proc(5); `getconf PAGESIZE` on x86-64 and arm64. */
+const TICKS_PER_SECOND = 100;
+
+/** How long it took, and what it takes. */
+export interface ServiceNumbers {
+  /** From the start of the process to both directions open, ms: middle of three. */
+  readonly startMs: number;
+  /** What the two devices take for their own initialising, ms, which nobody can shorten. */
+  readonly devicesMs: number;
+  /** The same with so many old transactions. */
+  readonly history: number;
+  readonly startWithHistoryMs: number;
+  readonly residentBytes: number;
+  /** The same of a Node that does nothing. */
+  readonly bareNodeBytes: number;
+  /** Of one core, both devices polled and watched over as in service. */
+  readonly idlePercent: number;
+}
+
+/** Measures the service. The folder is on the disk that is measured. */
+export async function measureService(base: string, history: number): Promise<ServiceNumbers> {
+  const folder = mkdtempSync(join(base, 'service-'));
+  const program = compile(folder);
+  const world = await openWorld(context, folder, DEVICES);
+  const hardware = await openHardware(context, folder, DEVICES, true);
+  try {
+    await pairOnce(context, world, join(folder, 'state'));
+    const config = demoConfig(folder, DEVICES, hardware.ports, 0);
+    const configFile = join(folder, 'config.json');
+    writeFileSync(configFile, JSON.stringify(config));
+    const start = () => startService(program, configFile, config.paths.socket);
+    // The first one fills the devices' and the disk's caches, and is not counted.
+    await (await start()).end();
+    const devicesMs = await devicesAlone(hardware.ports);
+    const fresh = await threeStarts(start);
+    const last = await start();
+    const idle = await idleNumbers(last.pid);
+    await last.end();
+    appendHistory(join(config.paths.state, 'state.sqlite'), history, systemClock.now());
+    const old = await threeStarts(start);
+    const bareNodeBytes = await bareNode();
+    return { startMs: fresh, devicesMs, history, startWithHistoryMs: old, bareNodeBytes, ...idle };
+  } finally {
+    hardware.stop();
+    await world.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Compiles as the package does. Returns the program. */
+function compile(folder: string): string {
+  const into = join(folder, 'program');
+  const project = join(ROOT, 'systemd/packaging/tsconfig.json');
+  execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project, '--outDir', into]);
+  const { version, imports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const compiled = JSON.stringify(imports)
+    .replaceAll('.ts"}', '.js"}')
+    .replaceAll('.ts",', '.js",');
+  const manifest = { version, type: 'module', imports: JSON.parse(compiled) };
+  writeFileSync(join(into, 'package.json'), JSON.stringify(manifest));
+  symlinkSync(join(ROOT, 'node_modules'), join(into, 'node_modules'));
+  symlinkSync(join(ROOT, 'agent/screen'), join(into, 'agent/screen'));
+  return join(into, 'agent/start.js');
+}
+
+/** A service that serves. */
+interface Running {
+  readonly tookMs: number;
+  readonly pid: number;
+  end(): Promise<void>;
+}
+
+async function startService(
+  program: string,
+  configFile: string,
+  socketPath: string,
+): Promise<Running> {
+  const startMs = nowMs();
+  const child = spawn(process.execPath, [...nodeFlags(), program, '--config', configFile], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  for (;;) {
+    const answer = await call({ socketPath, path: '/v1/machine' }).catch(() => undefined);
+    if (answer?.status === 200 && serves(machineView.parse(JSON.parse(answer.text)))) break;
+    const isLate = nowMs() - startMs > START_LIMIT_MS;
+    if (isLate || child.exitCode !== null) throw new Error(`not in service: ${answer?.text}`);
+    await sleep(systemClock, LOOK_MS);
+  }
+  return { tookMs: nowMs() - startMs, pid: child.pid ?? 0, end: () => endOf(child) };
+}
+
+/** What the unit gives Node. */
+function nodeFlags(): readonly string[] {
+  const unit = readFileSync(join(ROOT, 'systemd/spire-agent.service'), 'utf8');
+  const words = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
+  return words.slice(
+    1,
+    words.findIndex((word, at) => at > 0 && !word.startsWith('--')),
+  );
+}
+
+const serves = ({ cashIn, cashOut }: MachineView): boolean => cashIn.open && cashOut.open;
+
+async function endOf(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+}
+
+/** Middle of three. */
+async function threeStarts(start: () => Promise<Running>): Promise<number> {
+  const times: number[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    const running = await start();
+    times.push(running.tookMs);
+    await running.end();
+  }
+  return times.sort((one, other) => one - other)[1] ?? Number.NaN;
+}
+
+/** Both devices opened and initialised at once, with nothing else to do. */
+async function devicesAlone(ports: {
+  readonly validator: { readonly path: string };
+  readonly dispenser: { readonly path: string };
+}): Promise<number> {
+  const port = ({ path }: { readonly path: string }) =>
+    new SystemPort({ path, clock: systemClock });
+  const validator = port(ports.validator);
+  const acceptor = makeAcceptor({
+    ...{ ...context, ...DEVICES.validator, port: validator },
+    currency: 'USD',
+  });
+  const dispenser = makeDispenser({
+    ...{ ...context, ...DEVICES.dispenser, port: port(ports.dispenser) },
+  });
+  const startMs = nowMs();
+  await Promise.all(
+    [acceptor, dispenser].map(async (device) => {
+      await device.open();
+      await device.initialise();
+    }),
+  );
+  const tookMs = nowMs() - startMs;
+  await acceptor.close();
+  await dispenser.close();
+  return tookMs;
+}
+
+/** What a process takes while nobody is there. */
+async function idleNumbers(
+  pid: number,
+): Promise<Pick<ServiceNumbers, 'residentBytes' | 'idlePercent'>> {
+  await sleep(systemClock, IDLE_MS / 4);
+  const [startMs, before] = [nowMs(), processorSeconds(pid)];
+  await sleep(systemClock, IDLE_MS);
+  const seconds = (nowMs() - startMs) / 1_000;
+  const idlePercent = ((processorSeconds(pid) - before) / seconds) * 100;
+  return { residentBytes: residentBytes(pid), idlePercent };
+}
+
+/** What a Node takes that waits for nothing. */
+async function bareNode(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', 'process.stdin.resume(); console.log(1)'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  const bytes = residentBytes(child.pid ?? 0);
+  child.kill();
+  return bytes;
+}
+
+function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024;
+}
+
+/** Source: proc(5), fields 14 and 15 of `stat`, counted after the name in brackets. */
+function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
