@@ -47,7 +47,7 @@ async function publishNewer(): Promise<void> {
   await clock.advance(5_000);
 }
 
-test('documents that become newer than the agent: what it knows is taken, the rest refused', async () => {
+test('documents newer than the agent: what it knows is taken, the rest is refused', async () => {
   await serve();
   await publishNewer();
   expect(documents()).toContainEqual([
@@ -69,7 +69,7 @@ test('a wallet that is older than the agent, and becomes newer, and the reverse'
   }
 });
 
-test('the old shape of the cassettes is refused by name, and the last good one serves on', async () => {
+test('the old shape of the cassettes is refused, and the last good one serves on', async () => {
   const { clock, keeper } = machine;
   await clock.advance(2_000);
   await clock.resolve(keeper.publishOldCassettes({ 20: { position: 1, count: 500 } }));

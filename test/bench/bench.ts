@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { type Days, liveDays } from './days.ts';
 import { type DepositTimes, depositTimes } from './deposits.ts';
 import { daysTable, figuresOf, table } from './figures.ts';
-import { measureService, type ServiceNumbers } from './service.ts';
+import { measureService, nodeFlags, type ServiceNumbers } from './service.ts';
 
 const EXIT_FOUND = 1;
 const EXIT_USAGE = 2;
@@ -62,7 +62,7 @@ async function inProcess<Result>(part: Part, options: Options): Promise<Result> 
   const words = ['--days', days, '--history', history, '--notes', notes, '--folder', folder];
   const child = spawn(
     process.execPath,
-    [import.meta.filename, '--part', part, ...words.map((word) => `${word}`)],
+    [...nodeFlags(), import.meta.filename, '--part', part, ...words.map((word) => `${word}`)],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const result = await text(child.stdout);

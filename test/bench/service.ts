@@ -1,7 +1,7 @@
 /**
  * The service as it is shipped, compiled and in a process of its own, beside a real relay, bunker
- * and wallet and two devices on ptys in this one: how soon it serves, and what it takes while nobody
- * is there.
+ * and wallet and two devices on ptys in this one: how soon it serves, and what it takes while
+ * nobody is there.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -119,7 +119,7 @@ async function startService(
 }
 
 /** What the unit gives Node. */
-function nodeFlags(): readonly string[] {
+export function nodeFlags(): readonly string[] {
   const unit = readFileSync(join(ROOT, 'systemd/spire-agent.service'), 'utf8');
   const words = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
   return words.slice(
