@@ -4,6 +4,8 @@
  * that had the case.
  */
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { bech32 } from '@scure/base';
 import { expect, onTestFinished, test } from 'vitest';
 import { type DisputeBundle, disputeBundle } from '#agent/api/owed-schemas.ts';
@@ -165,6 +167,15 @@ test('no preimage and no key of a cash-out is in it', async () => {
   }
   expect(text).not.toContain(code);
   expect(text).not.toContain(bolt11);
+  // The keys of the machine: that of its pairing, and the one under which it seals.
+  const { state } = machine.config.paths;
+  const isFile = (name: string) => statSync(join(state, name)).isFile() && !/sqlite/.test(name);
+  const files = readdirSync(state).filter(isFile);
+  const kept = files.map((name) => readFileSync(join(state, name), 'utf8')).join('\n');
+  const open = [bundle.spirePubkey, machine.keeper.operatorPubkey, machine.keeper.transportPubkey];
+  const keys = [...new Set(kept.match(/[0-9a-f]{64}/g))].filter((key) => !open.includes(key));
+  expect(keys.length).toBeGreaterThanOrEqual(2);
+  for (const key of keys) expect(text).not.toContain(key);
   expect(text).not.toMatch(/nsec|preimage|secretKey|claimHash/i);
 });
 
