@@ -1,5 +1,5 @@
 /** `spire doctor`: with the agent, and what it can say when there is none. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { doctorReport, type FindingView } from '#agent/api/schemas.ts';
@@ -145,6 +145,16 @@ describe.concurrent('69 without the agent', () => {
     const begun = await doctor();
     expect(begun.of('pairing')[0]?.text).toContain('did not come to its end');
     expect(begun.service.next).toContain('same seed');
+  });
+
+  test('a state whose folder nobody has made, or that is no folder', async () => {
+    const { state, doctor } = machine();
+    rmSync(state, { recursive: true });
+    const { of, service } = await doctor();
+    expect(of('state')).toMatchObject([{ level: 'fault', text: expect.stringContaining(state) }]);
+    expect(service.next).toContain('Install the package');
+    writeFileSync(state, '');
+    expect((await doctor()).of('state')[0]?.level).toBe('fault');
   });
 
   test('a configuration that is not there, or wrong', async () => {

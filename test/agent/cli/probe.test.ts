@@ -83,6 +83,18 @@ describe('spire probe', () => {
     for (const line of words.out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  test('--watch tells what happens until it is stopped, and closes what it opened', async () => {
+    const stop = (task: () => void) => task();
+    const validator = ['--port', await tty('id003'), '--protocol', 'id003', '--watch', '--json'];
+    const watched = await inProcess(['probe', ...validator, ...nowhere()], stop);
+    expect(watched.code).toBe(0);
+    expect(watched.out).toMatch(/slot\.opened.*slot\.closed/s);
+    const dispenser = ['--port', await tty('lcdm'), '--protocol', 'lcdm', '--watch'];
+    const ended = await inProcess(['probe', ...dispenser, ...nowhere()], stop);
+    expect(ended.code).toBe(0);
+    expect(ended.out).toContain('lcdm');
+  });
+
   test('1 when nothing answers, with what was tried', async () => {
     const pty = await openPty();
     onTestFinished(() => pty.close());
