@@ -40,7 +40,10 @@ export class SystemPort implements Port {
   }
 
   async open(line: LineSettings): Promise<void> {
-    if (this.#stream) throw new DeviceError('locked', `${this.path} is already open here`);
+    const recording = this.recording();
+    if (this.#stream) {
+      throw new DeviceError('locked', `${this.path} is already open here`, { recording });
+    }
     const stream = new SerialPort({ path: this.path, ...line, lock: true, autoOpen: false });
     this.#stream = stream;
     try {
@@ -49,7 +52,7 @@ export class SystemPort implements Port {
       });
     } catch (error) {
       this.#stream = undefined;
-      throw openError(this.path, error);
+      throw openError(this.path, error, recording);
     }
     // The stream must flow at all times: a paused one never notices that its port is gone.
     stream.on('data', (bytes: Buffer) => this.#onData(stream, new Uint8Array(bytes)));
@@ -133,7 +136,7 @@ async function fileOf(path: string): Promise<string | undefined> {
 }
 
 /** The package gives words only; these are its own and the operating system's. */
-function openError(path: string, cause: unknown): DeviceError {
+function openError(path: string, cause: unknown, recording: readonly RecordedChunk[]): DeviceError {
   const text = messageOf(cause);
   const code: AtmErrorCode = /no such (file|device)/i.test(text)
     ? 'notFound'
@@ -142,5 +145,5 @@ function openError(path: string, cause: unknown): DeviceError {
       : /permission denied/i.test(text)
         ? 'refused'
         : 'hardwareError';
-  return new DeviceError(code, `cannot open ${path}: ${text}`, { cause });
+  return new DeviceError(code, `cannot open ${path}: ${text}`, { cause, recording });
 }

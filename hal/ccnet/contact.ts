@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import { billToBillStatuses, type CcnetStatus, decodeStatus, describeStatus } from './commands.ts';
 import { type IdentifiedDevice, identify, requireSame } from './identify.ts';
@@ -199,7 +200,7 @@ export class CcnetContact {
     });
     requireSame(this.#known, found, { port });
     // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
     this.#known = found;
     this.#state = 'online';
     this.#misses = 0;

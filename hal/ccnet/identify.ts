@@ -6,6 +6,7 @@
 import { type Clock, sleep } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { DeviceIdentity } from '../cash-acceptor.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import {
   answeringStatuses,
@@ -95,7 +96,7 @@ async function reachAnsweringState(parts: IdentifyParts): Promise<void> {
   const untilMs = clock.monotonic() + WAIT_LIMIT_MS;
   for (let misses = 0; misses < MISSES_MAX; ) {
     const status = await polled(parts);
-    if (parts.isClosed()) throw canceled();
+    if (parts.isClosed()) throw closedWhile(parts.port, 'identifying');
     misses = status ? 0 : misses + 1;
     if (!status) continue;
     if (answeringStatuses.has(status.name)) return;
@@ -126,7 +127,8 @@ function heard(
   reply: Awaited<ReturnType<CcnetLink['ask']>>,
   what: string,
 ): Uint8Array {
-  if (reply === 'silent') throw parts.isClosed() ? canceled() : silent(parts);
+  if (reply === 'silent')
+    throw parts.isClosed() ? closedWhile(parts.port, 'identifying') : silent(parts);
   if (reply === 'refused') throw other(parts, `it does not tell ${what}`);
   return reply;
 }
@@ -136,10 +138,6 @@ function silent({ port }: Pick<IdentifyParts, 'port'>): DeviceError {
   return new DeviceError('timeOut', `the validator on ${port.path} does not answer; ${hint}`, {
     recording: port.recording(),
   });
-}
-
-function canceled(): DeviceError {
-  return new DeviceError('canceled', 'closed while identifying');
 }
 
 function stillBusy({ port }: Pick<IdentifyParts, 'port'>, status: CcnetStatus): DeviceError {

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { openUnlessClosed } from '../opening.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { type CommandName, commands, decodeStatus, replies, statuses } from './commands.ts';
 import {
@@ -98,11 +98,7 @@ export class CcnetLink {
    * @throws DeviceError `notFound`, `locked`, `canceled`
    */
   async open(): Promise<void> {
-    await this.#options.port.open(CCNET_LINE);
-    if (this.#isClosed) {
-      await this.#options.port.close();
-      throw new DeviceError('canceled', 'closed while the port was opened');
-    }
+    await openUnlessClosed(this.#options.port, CCNET_LINE, () => this.#isClosed);
     this.#framer.reset();
     this.#isOpen = true;
   }

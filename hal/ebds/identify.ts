@@ -6,6 +6,7 @@
 import { type Clock, sleep } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { DeviceIdentity } from '../cash-acceptor.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import {
   type AuxiliaryName,
@@ -195,11 +196,7 @@ async function answered(
 ): Promise<Exclude<EbdsAnswer, string>> {
   const answer = await options.link.exchange(request);
   if (typeof answer !== 'string') return answer;
-  throw options.isClosed() ? canceled() : silent(options);
-}
-
-function canceled(): DeviceError {
-  return new DeviceError('canceled', 'closed while identifying');
+  throw options.isClosed() ? closedWhile(options.port, 'identifying') : silent(options);
 }
 
 function silent({ port }: IdentifyOptions): DeviceError {

@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import { decodeStatus, type F56Status } from './commands.ts';
 import { F56Link, type F56Timings } from './link.ts';
@@ -119,7 +120,7 @@ export class F56Contact {
       throw new DeviceError('unsupportedCommand', words, { recording: recording() });
     }
     // The port may have been lost or closed just when the answer had come.
-    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
     this.#state = 'online';
     this.#options.onFound();
     this.#options.onStatus(status);

@@ -4,8 +4,8 @@
  * moves notes is sent once, and then only listened for. Source: cash-hardware.md 6.1.
  */
 import type { Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { openUnlessClosed } from '../opening.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { answeredCommand, type CommandName, commands, encodeStatus } from './commands.ts';
 import { Inbox } from './inbox.ts';
@@ -99,11 +99,7 @@ export class F56Link {
 
   /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
   async open(): Promise<void> {
-    await this.#options.port.open(F56_LINE);
-    if (this.#isClosed) {
-      await this.#options.port.close();
-      throw new DeviceError('canceled', 'closed while the port was opened');
-    }
+    await openUnlessClosed(this.#options.port, F56_LINE, () => this.#isClosed);
     this.#inbox.reset();
     this.#isOpen = true;
   }

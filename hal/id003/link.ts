@@ -1,8 +1,8 @@
 /** One command outstanding on an ID-003 line: writes it, waits for the answer, gives up in time. */
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { openUnlessClosed } from '../opening.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { type CommandName, commands, hexCode, replies } from './commands.ts';
 import {
@@ -80,11 +80,7 @@ export class Id003Link {
    * @throws DeviceError `notFound`, `locked`, `canceled`
    */
   async open(): Promise<void> {
-    await this.#options.port.open(ID003_LINE);
-    if (this.#isClosed) {
-      await this.#options.port.close();
-      throw new DeviceError('canceled', 'closed while the port was opened');
-    }
+    await openUnlessClosed(this.#options.port, ID003_LINE, () => this.#isClosed);
     this.#framer.reset();
     this.#isOpen = true;
   }

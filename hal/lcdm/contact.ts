@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { LineSettings, Port } from '../port.ts';
 import { nameOfId } from './dialect.ts';
 import { id30Dialect } from './id30/commands.ts';
@@ -133,7 +134,7 @@ export class LcdmContact {
     const firmware = await unit.identify(this.link, reply.frame.body);
     if (typeof firmware !== 'string') throw this.#other(firmware.message);
     // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
     this.#state = 'online';
     this.#options.onFound();
     this.#options.onStatus(status);

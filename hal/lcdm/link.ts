@@ -5,8 +5,8 @@
  * Source: cash-hardware.md 7.1, 7.2.
  */
 import type { Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { openUnlessClosed } from '../opening.ts';
 import type { LineSettings, Port, Unsubscribe } from '../port.ts';
 import type { LcdmCommand, LcdmDialect, LcdmMove, LcdmQuestion } from './dialect.ts';
 import { Inbox } from './inbox.ts';
@@ -111,11 +111,7 @@ export class LcdmLink {
 
   /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
   async open(): Promise<void> {
-    await this.#options.port.open(this.#options.line);
-    if (this.#isClosed) {
-      await this.#options.port.close();
-      throw new DeviceError('canceled', 'closed while the port was opened');
-    }
+    await openUnlessClosed(this.#options.port, this.#options.line, () => this.#isClosed);
     this.#isOpen = true;
   }
 

@@ -28,11 +28,12 @@ export class MemoryPort implements Port {
   }
 
   async open(line: LineSettings): Promise<void> {
+    const recording = this.recording();
     if (this.#cable.state === 'unplugged') {
-      throw new DeviceError('notFound', `there is no port ${this.path}`);
+      throw new DeviceError('notFound', `there is no port ${this.path}`, { recording });
     }
     if (this.#cable.state === 'locked' || this.#open) {
-      throw new DeviceError('locked', `another process has the port ${this.path}`);
+      throw new DeviceError('locked', `another process has the port ${this.path}`, { recording });
     }
     this.#open = true;
     this.#lineFits = sameLine(line, this.#cable.device.line);

@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { LineSettings, Port } from '../port.ts';
 import { commands, type SioWord } from './commands.ts';
 import { SioLink } from './link.ts';
@@ -116,7 +117,7 @@ export class SioContact {
       throw new DeviceError('timeOut', `the validator on ${port.path} fell silent`, recording());
     }
     // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
     this.#state = 'online';
     this.#misses = 0;
     this.#options.onFound();

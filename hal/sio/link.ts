@@ -1,8 +1,8 @@
 /** Bytes to an SIO device, each answered by its echo; one question outstanding at a time. */
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { openUnlessClosed } from '../opening.ts';
 import type { LineSettings, Port, Unsubscribe } from '../port.ts';
 import { commands, type SioWord } from './commands.ts';
 import { readWords } from './wire.ts';
@@ -60,11 +60,7 @@ export class SioLink {
 
   /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
   async open(): Promise<void> {
-    await this.#options.port.open(this.#options.line);
-    if (this.#isClosed) {
-      await this.#options.port.close();
-      throw new DeviceError('canceled', 'closed while the port was opened');
-    }
+    await openUnlessClosed(this.#options.port, this.#options.line, () => this.#isClosed);
     this.#discardedBytes = 0;
     this.#isOpen = true;
   }

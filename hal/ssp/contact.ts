@@ -6,6 +6,7 @@
 import { type Clock, type Random, sleep, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import { decodePoll, describeEvent, type PollAnswer, replies } from './commands.ts';
 import {
@@ -299,7 +300,7 @@ export class SspContact {
       answer = await this.#firstPoll(device);
     }
     // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw new DeviceError('canceled', 'closed while identifying');
+    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
     this.#known = device;
     this.#state = 'online';
     this.#misses = 0;

@@ -6,8 +6,8 @@
  */
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { openUnlessClosed } from '../opening.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { type CommandName, commands, hexCode, replies } from './commands.ts';
 import type { SspEnvelope } from './encryption.ts';
@@ -106,11 +106,7 @@ export class SspLink {
    * @throws DeviceError `notFound`, `locked`, `canceled`
    */
   async open(): Promise<void> {
-    await this.#options.port.open(SSP_LINE);
-    if (this.#isClosed) {
-      await this.#options.port.close();
-      throw new DeviceError('canceled', 'closed while the port was opened');
-    }
+    await openUnlessClosed(this.#options.port, SSP_LINE, () => this.#isClosed);
     this.#framer.reset();
     this.#isOpen = true;
   }

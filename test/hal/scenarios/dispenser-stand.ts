@@ -63,10 +63,16 @@ export interface Places {
 export class DispenserStand {
   readonly line: Line;
   readonly dispenser: CashDispenser;
+  /** Errors without the last bytes on the port. */
+  bareErrors = 0;
 
   private constructor(line: Line, dispenser: CashDispenser) {
     this.line = line;
     this.dispenser = dispenser;
+    dispenser.subscribe((event) => {
+      const isBare = event.kind === 'device.failed' && event.error.recording.length === 0;
+      if (isBare) this.bareErrors++;
+    });
   }
 
   /** Open and initialised: 20s in bay 1, 50s in bay 2. */
@@ -114,6 +120,7 @@ export class DispenserStand {
 
   /** Every note is in one place, and what was said of them is so. */
   expectTrue(outcome: DispenseOutcome, before: Places, wanted: number): void {
+    expect(this.bareErrors).toBe(0);
     const after = this.places();
     const { path } = this.line.device.truth();
     expect(after.bays + after.customer + after.reject + count(path)).toBe(IN_ALL);
