@@ -69,7 +69,9 @@ function unitDuring(
   const isOpened = choice === 'count' || choice === 'seal';
   const value = isOpened && bay.count !== null ? bay.value : before.value;
   if (value === null) return held && { ...held, accuracy: 'unknown' };
-  const { accuracy, parked } = before;
+  const { accuracy } = before;
+  // What hands have put in is known on site; a device that measures notes is told of it now.
+  const parked = before.parked && !(isOpened && bay.count !== null);
   return {
     ...(held ?? {}),
     ...{ position, currency, value, parked },
