@@ -72,7 +72,7 @@ async function simulate(
     });
   }
   await new Promise((resolve) => child.on('close', resolve));
-  const violation = /^violation in run [^:]+:\d+: (.*)$/m.exec(output)?.[1];
+  const violation = /^violation in run [^:]+(?::\d+)?: (.*)$/m.exec(output)?.[1];
   const last = output.trimEnd().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) throw new Error(`the simulation ended without a result: ${output}`);
   const { transactions }: { transactions: number } = JSON.parse(last);
