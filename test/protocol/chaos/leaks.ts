@@ -1,22 +1,33 @@
 /** What a test must not leave behind in this process, counted. */
-import { expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { heapUsed } from '#test/support/heap.ts';
 import { quiet } from './flowing-clock.ts';
 
+/** Rows from one weighing of the heap to the next: all its garbage goes first, which takes long. */
+const WEIGHED_EVERY = 8;
 /**
- * Most that the heap may be larger after one row than after the one before, bytes. A row leaves a
- * few hundred thousand with its test runner; what it would leave of a flood or a hang is far more.
+ * Most that the heap may be larger than at the weighing before, bytes. The test runner keeps half a
+ * million of each row; what is left of a flood, or of a machine that lives on, is more.
  */
-const GROWTH_MAX = 4_000_000;
+const GROWTH_MAX = 8_000_000;
 
 /** Sockets and servers of TCP that are open in this process. */
 const sockets = (): number =>
   process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
 
-/** The heap after the last row of this process; none before the first, which warms it up. */
+let rows = 0;
+/** At the last weighing; none before the first row is over, which warms this process up. */
 let heapBefore: number | undefined;
 
-/** Counts from its making on: sockets and heap of this process, rejections that nobody handled. */
+function weigh(): void {
+  const heap = heapUsed();
+  expect(heap - (heapBefore ?? heap)).toBeLessThan(GROWTH_MAX);
+  heapBefore = heap;
+}
+
+afterAll(weigh);
+
+/** Counts from its making on: sockets of this process, and rejections that nobody handled. */
 export class Leaks {
   readonly #rejections: unknown[] = [];
   readonly #socketsBefore: number;
@@ -33,9 +44,7 @@ export class Leaks {
     process.off('unhandledRejection', this.#hear);
     expect(this.#rejections).toEqual([]);
     expect(sockets()).toBe(this.#socketsBefore);
-    const heap = heapUsed();
-    expect(heap - (heapBefore ?? heap)).toBeLessThan(GROWTH_MAX);
-    heapBefore = heap;
+    if (rows++ % WEIGHED_EVERY === 0) weigh();
   }
 }
 

@@ -106,6 +106,8 @@ export class ChaosMachine {
     const atTheEnd = spilled(this.folder, this.lines, hidden);
     rmSync(this.folder, { recursive: true });
     expect([...whileOpen, ...atTheEnd]).toEqual([]);
+    // The runner keeps this machine until the last row: what it said would weigh as a leak.
+    this.lines.length = 0;
   }
 
   #openStore(): Store {

@@ -357,6 +357,8 @@ export class WholeWorld {
     rmSync(this.#folder, { recursive: true });
     expect([...whileOpen, ...atTheEnd]).toEqual([]);
     expect(this.#said.lines.filter((line) => line.includes(FATAL))).toEqual([]);
+    // The runner keeps this world until the last row: what it said would weigh as a leak.
+    this.#said.lines.length = 0;
     await this.#leaks.check();
   }
 }
