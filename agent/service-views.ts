@@ -10,6 +10,7 @@ import type { Transaction } from '#state/transactions.ts';
 import type { JournalEntryView, JournalQuery, MachineView, StatusView } from './api/schemas.ts';
 import type { Desk } from './desk.ts';
 import type { Parts } from './parts.ts';
+import { bayUse, documentAges, overShort } from './status-history.ts';
 
 /** What the views need beside the parts. */
 export interface ServiceSources {
@@ -46,6 +47,9 @@ export function statusView(sources: ServiceSources): StatusView {
       text: dispenses?.fault?.text ?? `path ${dispenses?.path ?? 'unknown'}`,
     },
     ...countsOf(parts),
+    bayUse: bayUse(parts),
+    overShort: overShort(parts),
+    documents: documentAges(parts),
     openObligations: store.obligations.list({ open: true }).length,
     openIntents: store.intents.listOpen().length,
     journal: {

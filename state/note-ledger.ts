@@ -85,6 +85,17 @@ export interface MovementFilter {
   readonly limit?: number;
 }
 
+/** What customers' transactions took out of an account. */
+export interface Outflow {
+  /** From when on it is counted; later than asked for where the ledger is younger. */
+  readonly sinceUnixMs: number;
+  /** Notes by where they went. */
+  readonly counts: Readonly<Partial<Record<Account, number>>>;
+}
+
+/** Newest movements that are looked at for a machine's use; some hundreds a day for months. */
+const OUTFLOW_MOVEMENTS_MAX = 50_000;
+
 /** What a proof of the ledger found. */
 export interface LedgerVerdict {
   readonly ledger: 'ok' | 'broken';
@@ -167,6 +178,8 @@ export class NoteLedger {
   readonly #all;
   readonly #byAccount;
   readonly #byTransaction;
+  readonly #first;
+  readonly #outflow;
 
   constructor(connection: Connection, clock: Clock) {
     this.#connection = connection;
@@ -201,6 +214,27 @@ export class NoteLedger {
       page(`AND transaction_id = :transactionId
         AND (:account IS NULL OR :account IN (from_account, to_account))`),
     );
+    this.#first = connection.query<{ max: number }, { seq: number; atUnixMs: number }>(
+      `SELECT seq, at_unix_ms AS atUnixMs FROM note_movement
+       WHERE seq > (SELECT max(seq) FROM note_movement) - :max ORDER BY seq LIMIT 1`,
+    );
+    this.#outflow = connection.query<
+      { account: string; since: number; seq: number },
+      { to: Account; count: number }
+    >(
+      `SELECT to_account AS "to", sum(count) AS count FROM note_movement
+       WHERE from_account = :account AND seq >= :seq AND at_unix_ms >= :since
+         AND transaction_id IS NOT NULL GROUP BY to_account`,
+    );
+  }
+
+  /** What transactions took out of an account since an instant, by its newest movements. */
+  outflow(account: Account, sinceUnixMs: number): Outflow {
+    const first = this.#first.get({ max: OUTFLOW_MOVEMENTS_MAX });
+    if (!first) return { sinceUnixMs: this.#clock.now(), counts: {} };
+    const since = Math.max(sinceUnixMs, first.atUnixMs);
+    const rows = this.#outflow.all({ account, since, seq: first.seq });
+    return { sinceUnixMs: since, counts: Object.fromEntries(rows.map((r) => [r.to, r.count])) };
   }
 
   /**

@@ -192,6 +192,41 @@ export const statusView = z.strictObject({
   accounts: z.array(
     z.strictObject({ account: z.string(), denomination: z.number(), count: z.int() }),
   ),
+  bayUse: z
+    .array(
+      z.strictObject({
+        position: count,
+        days: count.describe('Whole days that are looked back on, 28 at most.'),
+        dispensed: count.describe('Notes that customers got in that time.'),
+        rejected: count.describe('Notes that went to the reject tray instead.'),
+        perDay: z.number().nullable().describe('null with less than a day to look back on.'),
+        daysToEmpty: count.nullable().describe('null when nothing is used.'),
+        notesPerReject: count.nullable().describe('null when none was rejected.'),
+      }),
+    )
+    .describe('What the last four weeks took out of each bay.'),
+  overShort: z
+    .array(
+      z.strictObject({
+        atUnixMs: count,
+        reference: z.string(),
+        account: z.string(),
+        denomination: z.number(),
+        difference: z.int().describe('Counted less expected: below zero is short.'),
+        reason: z.string().nullable(),
+        note: z.string(),
+      }),
+    )
+    .describe('Counts of the last 90 days that were over or short, newest first.'),
+  documents: z.array(
+    z.strictObject({
+      type: z.string(),
+      direction: z.enum(['in', 'out']),
+      ageMs: count.nullable().describe('null for one that never came or was never published.'),
+      refused: z.string().nullable(),
+      pending: z.boolean(),
+    }),
+  ),
   openObligations: count,
   openIntents: count,
   journal: z.strictObject({ entries: count, head: z.string(), chain: z.enum(['ok', 'broken']) }),

@@ -108,6 +108,9 @@ export function formatStatus(status: StatusView): string {
     row('Acceptor', [words(status.acceptor)]),
     row('Dispenser', [words(status.dispenser)]),
     row('Bays', status.cashUnits.length === 0 ? ['none'] : bayLines(status)),
+    row('Use', useLines(status)),
+    row('Over/short', overShortLines(status)),
+    row('Documents', status.documents.map(documentLine)),
     row('Notes', status.accounts.length === 0 ? ['none'] : noteLines(status)),
     row('Obligations', [`${status.openObligations} open`]),
     row('Intents', [`${status.openIntents} open`]),
@@ -127,6 +130,46 @@ function bayLines({ cashUnits, machine }: StatusView): string[] {
       `${position}: ${count} notes of ${denomination} ${machine.currency}, ${accuracy}` +
       (parked ? ', parked' : ''),
   );
+}
+
+function useLines({ bayUse }: StatusView): string[] {
+  if (bayUse.length === 0) return ['none'];
+  return bayUse.map(
+    ({ position, days, dispensed, rejected, perDay, daysToEmpty, notesPerReject }) =>
+      [
+        `${position}: ${dispensed} dispensed, ${rejected} rejected in ${days} d`,
+        ...(perDay === null ? [] : [`${Number(perDay.toFixed(1))} a day`]),
+        ...(daysToEmpty === null ? [] : [`empty in ${daysToEmpty} d`]),
+        ...(notesPerReject === null ? [] : [`1 reject in ${notesPerReject}`]),
+      ].join(', '),
+  );
+}
+
+function overShortLines({ overShort, machine }: StatusView): string[] {
+  if (overShort.length === 0) return ['none in 90 d'];
+  return overShort.map(
+    ({ atUnixMs, account, denomination, difference, reason, note, reference }) => {
+      const found = `${Math.abs(difference)} of ${denomination} ${machine.currency}`;
+      const why = [reason, note].filter((part) => part !== null && part !== '').join(': ');
+      const side = difference < 0 ? 'short' : 'over';
+      return `${instant(atUnixMs).slice(0, 10)} ${account}: ${found} ${side}, ${why} (${reference})`;
+    },
+  );
+}
+
+function documentLine({
+  type,
+  direction,
+  ageMs,
+  refused,
+  pending,
+}: StatusView['documents'][number]) {
+  const age = ageMs === null ? 'never' : `${duration(ageMs)} old`;
+  const more = [
+    ...(refused === null ? [] : [`a newer one was refused: ${refused}`]),
+    ...(pending ? ['waits to be published'] : []),
+  ].map((words) => `, ${words}`);
+  return plain(`${direction === 'in' ? 'from' : 'to'} operator, ${type}: ${age}${more.join('')}`);
 }
 
 function noteLines({ accounts, machine }: StatusView): string[] {

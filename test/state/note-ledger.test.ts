@@ -39,6 +39,29 @@ describe('accounts', () => {
 });
 
 describe('NoteLedger', () => {
+  it('tells what transactions took out, of the newest movements only', async () => {
+    const clock = new VirtualClock();
+    const store = newStore({ clock });
+    const { id: transactionId } = insertedTransaction(store);
+    expect(store.ledger.outflow(bay1, 0)).toEqual({ sinceUnixMs: clock.now(), counts: {} });
+    const first = clock.now();
+    store.commit(() => {
+      store.ledger.move(usd('technician', bay1, 100));
+      store.ledger.move({ ...usd(bay1, 'customer', 3), transactionId });
+      store.ledger.move(usd(bay1, 'reject', 1));
+    });
+    await clock.advance(1_000);
+    store.commit(() => store.ledger.move({ ...usd(bay1, 'reject', 2), transactionId }));
+    expect(store.ledger.outflow(bay1, 0)).toEqual({
+      sinceUnixMs: first,
+      counts: { customer: 3, reject: 2 },
+    });
+    expect(store.ledger.outflow(bay1, first + 1)).toEqual({
+      sinceUnixMs: first + 1,
+      counts: { reject: 2 },
+    });
+  });
+
   it('moves notes from account to account and remembers each move', async () => {
     const clock = new VirtualClock();
     const store = newStore({ clock });

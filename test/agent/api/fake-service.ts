@@ -217,6 +217,34 @@ function statusOf(machine: MachineView): StatusView {
       { account: 'bay:1', denomination: 20, count: 412 },
       { account: 'cashbox', denomination: 5, count: 31 },
     ],
+    bayUse: [
+      {
+        ...{ position: 1, days: 28, dispensed: 504, rejected: 6, perDay: 18.214 },
+        ...{ daysToEmpty: 12, notesPerReject: 85 },
+      },
+      {
+        ...{ position: 2, days: 0, dispensed: 0, rejected: 0, perDay: null },
+        ...{ daysToEmpty: null, notesPerReject: null },
+      },
+    ],
+    overShort: [
+      {
+        ...{ atUnixMs: Date.UTC(2026, 10, 20, 9), reference: 'K7Q4-9XMB', account: 'bay:1' },
+        ...{ denomination: 20, difference: -3, reason: 'miscountAtRefill', note: 'torn' },
+      },
+      {
+        ...{ atUnixMs: Date.UTC(2026, 10, 19, 9), reference: 'K7Q4-9XMC', account: 'cashbox' },
+        ...{ denomination: 50, difference: 1, reason: 'unexplained', note: '' },
+      },
+    ],
+    documents: [
+      {
+        ...{ type: 'bitspire-fees', direction: 'in', ageMs: 7_200_000 },
+        ...{ refused: 'schema_version 9', pending: false },
+      },
+      { type: 'bitspire-limits', direction: 'in', ageMs: null, refused: null, pending: false },
+      { type: 'beacon', direction: 'out', ageMs: 0, refused: null, pending: true },
+    ],
     openObligations: 1,
     openIntents: 0,
     journal: { entries: 3, head: HASH, chain: 'ok' },

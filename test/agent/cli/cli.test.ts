@@ -37,6 +37,23 @@ describe.concurrent('reading verbs', () => {
     },
   );
 
+  test('status says how the bays are used, what differed, and how old the documents are', async () => {
+    await using harness = await startHarness();
+    const { out } = await inProcess(['status', '--socket', harness.socketPath]);
+    const text = out.replaceAll(/\n +/g, ' ');
+    for (const words of [
+      '1: 504 dispensed, 6 rejected in 28 d, 18.2 a day, empty in 12 d, 1 reject in 85',
+      '2: 0 dispensed, 0 rejected in 0 d',
+      '2026-11-20 bay:1: 3 of 20 USD short, miscountAtRefill: torn (K7Q4-9XMB)',
+      '2026-11-19 cashbox: 1 of 50 USD over, unexplained (K7Q4-9XMC)',
+      'from operator, bitspire-fees: 2 h old, a newer one was refused: schema_version 9',
+      'from operator, bitspire-limits: never',
+      'to operator, beacon: 0 s old, waits to be published',
+    ]) {
+      expect(text).toContain(words);
+    }
+  });
+
   test('status says what closes the machine, and what the devices say', async () => {
     const closed = screens.find(([name]) => name === 'outOfService');
     await using harness = await startHarness({ service: new FakeService(closed?.[1]) });
