@@ -23,7 +23,7 @@ const EXIT_FOUND = 1;
 const EXIT_USAGE = 2;
 const WORKERS_MAX = 64;
 /** So many first crashes are followed by a second one at every point of their recovery. */
-const SECOND_CRASHES_DEFAULT = 3;
+const SECOND_CRASHES_DEFAULT = 2;
 const PROGRESS_EVERY = 250;
 /** Histories that are told whole; the same defect shows at many points. */
 const HISTORIES_MAX = 3;
