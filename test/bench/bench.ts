@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { type Days, liveDays } from './days.ts';
 import { type DepositTimes, depositTimes } from './deposits.ts';
 import { daysTable, figuresOf, table } from './figures.ts';
-import { measureService, nodeFlags, type ServiceNumbers } from './service.ts';
+import { measureService, type ServiceNumbers, unitOfNode } from './service.ts';
 
 const EXIT_FOUND = 1;
 const EXIT_USAGE = 2;
@@ -60,10 +60,11 @@ async function inProcess<Result>(part: Part, options: Options): Promise<Result> 
   process.stderr.write(`${part} ...\n`);
   const { days, history, notes, folder } = options;
   const words = ['--days', days, '--history', history, '--notes', notes, '--folder', folder];
+  const { flags, env } = unitOfNode();
   const child = spawn(
     process.execPath,
-    [...nodeFlags(), import.meta.filename, '--part', part, ...words.map((word) => `${word}`)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    [...flags, import.meta.filename, '--part', part, ...words.map((word) => `${word}`)],
+    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } },
   );
   const result = await text(child.stdout);
   if (result === '') throw new Error(`${part} was not measured`);

@@ -105,8 +105,10 @@ async function startService(
   socketPath: string,
 ): Promise<Running> {
   const startMs = nowMs();
-  const child = spawn(process.execPath, [...nodeFlags(), program, '--config', configFile], {
+  const { flags, env } = unitOfNode();
+  const child = spawn(process.execPath, [...flags, program, '--config', configFile], {
     stdio: ['ignore', 'ignore', 'inherit'],
+    env,
   });
   for (;;) {
     const answer = await call({ socketPath, path: '/v1/machine' }).catch(() => undefined);
@@ -118,14 +120,20 @@ async function startService(
   return { tookMs: nowMs() - startMs, pid: child.pid ?? 0, end: () => endOf(child) };
 }
 
-/** What the unit gives Node. */
-export function nodeFlags(): readonly string[] {
+/** How the unit starts Node: its flags, and what it sets around it. */
+export function unitOfNode(): {
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
   const unit = readFileSync(join(ROOT, 'systemd/spire-agent.service'), 'utf8');
-  const words = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
-  return words.slice(
-    1,
-    words.findIndex((word, at) => at > 0 && !word.startsWith('--')),
+  const words = /^ExecStart=\S+ (.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
+  const flags = words.slice(
+    0,
+    words.findIndex((word) => !word.startsWith('--')),
   );
+  const set = [...unit.matchAll(/^Environment=([A-Z_]+)=(\w+)$/gm)];
+  const env = Object.fromEntries(set.map(([, name = '', value = '']) => [name, value]));
+  return { flags, env };
 }
 
 const serves = ({ cashIn, cashOut }: MachineView): boolean => cashIn.open && cashOut.open;
