@@ -30,6 +30,28 @@ test('while hands count, no view of the service tells what the books expect', as
   expect(shown()).toEqual([true, true]);
 });
 
+test('the operator is told of the new counts, once for all the answers of a moment', async () => {
+  visit = await Visit.begin();
+  const { machine } = visit;
+  const told = () => machine.keeper.received('bitspire-cassettes-state');
+  await machine.clock.until(() => told() !== undefined, 60_000);
+  const before = told()?.event.id;
+  await visit.open();
+  // No time passes between the answers.
+  await visit.walk({ bays: { 1: { out: 10, load: 70 }, 4: { out: 4, load: 80 } } });
+  visit.close();
+  expect(told()?.event.id).toBe(before);
+  await machine.clock.until(() => told()?.event.id !== before, 60_000);
+  expect(told()?.content).toEqual({
+    positions: {
+      1: { denomination: 20, count: 70 },
+      2: { denomination: 20, count: 10 },
+      3: { denomination: 50, count: 10 },
+      4: { denomination: 100, count: 80 },
+    },
+  });
+});
+
 test('a dispense that is judged after the bay was counted takes nothing from what was put in', async () => {
   visit = await Visit.begin();
   const { machine } = visit;
@@ -169,7 +191,7 @@ test('notes of an act from before a count are those that the count missed', asyn
 
 const doc = (count: number) => ({ positions: { '2': { denomination: 20, count } } });
 
-test('an update that is being proven, and a stop, let nobody begin', async () => {
+test('a machine that is being stopped lets nobody begin', async () => {
   visit = await Visit.begin();
   const { machine } = visit;
   const stopping = machine.running.stop();
