@@ -87,8 +87,10 @@ export class CcnetContact {
       this.#state = 'silent';
       await this.#identify();
     } catch (error) {
+      // Whoever closed it has made the silence that identifying complains of.
+      const wasClosed = this.isClosed;
       await this.close();
-      throw error;
+      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
     }
     void this.#serve();
   }

@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import { type EbdsStatus, has } from './commands.ts';
 import { disturbsNote } from './condition.ts';
@@ -85,8 +86,10 @@ export class EbdsContact {
       await this.#identify();
       if (!this.isOnline) throw this.#unanswered();
     } catch (error) {
+      // Whoever closed it has made the silence that identifying complains of.
+      const wasClosed = this.isClosed;
       await this.close();
-      throw error;
+      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
     }
     void this.#serve();
   }

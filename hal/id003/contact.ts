@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
 import { decodeStatus, type Id003Status, RECYCLER_EXTENDED, recyclerStatuses } from './commands.ts';
 import { type IdentifiedDevice, identify } from './identify.ts';
@@ -70,8 +71,10 @@ export class Id003Contact {
       this.#state = 'silent';
       this.#found(await identify(this.link, this.#options.port));
     } catch (error) {
+      // Whoever closed it has made the silence that identifying complains of.
+      const wasClosed = this.isClosed;
       await this.close();
-      throw error;
+      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
     }
     void this.#serve();
   }

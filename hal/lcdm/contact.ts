@@ -63,8 +63,10 @@ export class LcdmContact {
       this.#state = 'silent';
       firmware = await this.#identify();
     } catch (error) {
+      // Whoever closed it has made the silence that identifying complains of.
+      const wasClosed = this.#state === 'closed';
       await this.close();
-      throw error;
+      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
     }
     void this.#serve();
     return firmware;

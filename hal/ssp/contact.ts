@@ -121,8 +121,10 @@ export class SspContact {
       this.#state = 'silent';
       await this.#begin();
     } catch (error) {
+      // Whoever closed it has made the silence that identifying complains of.
+      const wasClosed = this.isClosed;
       await this.close();
-      throw error;
+      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
     }
     void this.#serve();
   }

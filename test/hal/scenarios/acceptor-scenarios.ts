@@ -12,6 +12,9 @@ import type { LineKind } from './line.ts';
 /** Cuts of power, spread evenly over the bytes of one note; every byte is tried in each driver's. */
 const CUTS = 10;
 
+/** A chunk that has left. */
+const SENT: unknown = expect.objectContaining({ direction: 'out' });
+
 /** Plays all of them on one kind of line. */
 export function playAcceptorScenarios(kind: LineKind): void {
   const benches = acceptorCases.map((what) => ({ kind, what }));
@@ -105,6 +108,19 @@ function playFaults(kind: LineKind, what: AcceptorCase): void {
 }
 
 function playTrouble(kind: LineKind, what: AcceptorCase): void {
+  test('closed while it is opened: that is said, with the last bytes on its port', async () => {
+    const stand = await AcceptorStand.made(kind, what);
+    onTestFinished(() => stand.line.close());
+    const opened = stand.acceptor.open();
+    await stand.line.clock.until(() => stand.line.passed('toDevice') > 0, 1000);
+    const refused = expect(opened).rejects.toMatchObject({
+      code: 'canceled',
+      recording: expect.arrayContaining([SENT]),
+    });
+    await stand.run(stand.acceptor.close());
+    await refused;
+  });
+
   test.each(moments)('the cash box out and in: %s', async (moment) => {
     const stand = await standFor(kind, what);
     await stand.to(moment);

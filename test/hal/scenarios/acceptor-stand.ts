@@ -129,8 +129,8 @@ export class AcceptorStand {
     });
   }
 
-  /** Open, ready, and its slot open for all that it knows. */
-  static async ready(kind: LineKind, what: AcceptorCase): Promise<AcceptorStand> {
+  /** Put together; nothing is open yet. */
+  static async made(kind: LineKind, what: AcceptorCase): Promise<AcceptorStand> {
     const { protocol, model, channels } = what;
     const contents = { currency: 'USD', cassettes: {} };
     const line = await makeLine(kind, (clock) =>
@@ -139,7 +139,12 @@ export class AcceptorStand {
     const { port, clock } = line;
     const random = seededRandom(what.name);
     const parts = { protocol, model, channels, port, clock, random, log: silentLog };
-    const stand = new AcceptorStand(line, makeAcceptor({ ...parts, currency: 'USD' }));
+    return new AcceptorStand(line, makeAcceptor({ ...parts, currency: 'USD' }));
+  }
+
+  /** Open, ready, and its slot open for all that it knows. */
+  static async ready(kind: LineKind, what: AcceptorCase): Promise<AcceptorStand> {
+    const stand = await AcceptorStand.made(kind, what);
     await stand.run(stand.acceptor.open());
     expect(await stand.run(stand.acceptor.initialise())).toMatchObject({ device: 'ready' });
     await stand.open();

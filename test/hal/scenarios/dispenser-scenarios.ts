@@ -10,6 +10,9 @@ const CUTS = 10;
 const [FIRST, SECOND] = [3, 2];
 const WANTED = FIRST + SECOND;
 
+/** A chunk that has left. */
+const SENT: unknown = expect.objectContaining({ direction: 'out' });
+
 /** Plays all of them on one kind of line. */
 export function playDispenserScenarios(kind: LineKind): void {
   const benches = dispenserCases.map((what) => ({ kind, what }));
@@ -74,6 +77,19 @@ function playOutcomes(kind: LineKind, what: DispenserCase): void {
 }
 
 function playTrouble(kind: LineKind, what: DispenserCase): void {
+  test('closed while it is opened: that is said, with the last bytes on its port', async () => {
+    const stand = await DispenserStand.made(kind, what);
+    onTestFinished(() => stand.line.close());
+    const opened = stand.dispenser.open();
+    await stand.line.clock.until(() => stand.line.passed('toDevice') > 0, 1000);
+    const refused = expect(opened).rejects.toMatchObject({
+      code: 'canceled',
+      recording: expect.arrayContaining([SENT]),
+    });
+    await stand.run(stand.dispenser.close());
+    await refused;
+  });
+
   test.each(MOMENTS_MS)('the power goes and comes again after %i ms', async (afterMs) => {
     const stand = await standFor(kind, what);
     const { clock, device } = stand.line;

@@ -75,8 +75,8 @@ export class DispenserStand {
     });
   }
 
-  /** Open and initialised: 20s in bay 1, 50s in bay 2. */
-  static async ready(kind: LineKind, { protocol, model }: DispenserCase): Promise<DispenserStand> {
+  /** Put together; nothing is open yet. */
+  static async made(kind: LineKind, { protocol, model }: DispenserCase): Promise<DispenserStand> {
     const contents = { currency: 'USD', cassettes: CASSETTES };
     const line = await makeLine(kind, (clock) =>
       makeSimulatedDevice(protocol, model, clock, contents),
@@ -84,7 +84,13 @@ export class DispenserStand {
     const { port, clock } = line;
     const random = seededRandom(model);
     const dispenser = makeDispenser({ protocol, model, port, clock, random, log: silentLog });
-    const stand = new DispenserStand(line, dispenser);
+    return new DispenserStand(line, dispenser);
+  }
+
+  /** Open and initialised: 20s in bay 1, 50s in bay 2. */
+  static async ready(kind: LineKind, what: DispenserCase): Promise<DispenserStand> {
+    const stand = await DispenserStand.made(kind, what);
+    const { dispenser } = stand;
     dispenser.setNotes?.([
       { position: position(1), currency: 'USD', value: minorUnits(2000) },
       { position: position(2), currency: 'USD', value: minorUnits(5000) },
