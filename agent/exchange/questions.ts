@@ -174,12 +174,15 @@ export function factsOf(parts: Parts, running: Running, answer: ExchangeAnswer):
       assertNotFewerThanTested(running, asks, answer.count);
       return {};
     case 'test':
-      return { value: given(bayAt(running, 'position' in asks ? asks.position : 0).value) };
+      return { value: given(bayAt(running, positionIn(asks)).value) };
   }
 }
 
+/** The bay that is asked about; 0, which is none, for a question about something else. */
+const positionIn = (asks: Asked): number => ('position' in asks ? asks.position : 0);
+
 const bayValue = (running: Running, asks: Asked): MinorUnits =>
-  given(bayAt(running, 'position' in asks ? asks.position : 0).before.value);
+  given(bayAt(running, positionIn(asks)).before.value);
 
 const notAChoice = (choice: string) =>
   new Refusal('usage', 'notAChoice', `"${choice}" cannot be chosen here.`, { choice });
@@ -197,7 +200,7 @@ export function assertNote(reason: string, note: string): void {
 
 function assertNotFewerThanTested({ standing }: Running, asks: Asked, count: number): void {
   const tested = standing.tests
-    .filter((test) => 'position' in asks && test.position === asks.position)
+    .filter((test) => test.position === positionIn(asks))
     .reduce((sum, { presented, rejected }) => sum + presented + rejected, 0);
   if (count >= tested) return;
   const words = `${tested} test notes came out of it already: say what was put in before the test.`;
@@ -205,7 +208,7 @@ function assertNotFewerThanTested({ standing }: Running, asks: Asked, count: num
 }
 
 function assertHeld(parts: Parts, asks: Asked, denomination: number): void {
-  const position = 'position' in asks ? asks.position : 0;
+  const position = positionIn(asks);
   if (isHeld(parts, position, denomination)) return;
   const words = `This dispenser cannot hold notes of ${denomination} ${parts.config.currency}.`;
   throw new Refusal('usage', 'denominationNotHeld', words, { denomination, position });
