@@ -114,7 +114,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: BATCH,
-        from: `    bookOut(parts, transactionId, bay, 'reject', rejected);
+        from: `    bookOut(parts, transactionId, bay, 'reject', rejected, openedAtUnixMs);
 `,
         to: '',
       },
