@@ -5,7 +5,6 @@ import {
   type ExchangeQuestion,
   NOTES_MAX,
   overShortReason,
-  permission,
 } from '../../api/visit-schemas.ts';
 import type { Wish } from './ask-question.ts';
 
@@ -56,12 +55,6 @@ export const visitFile = z.strictObject({
 });
 /** The file of `spire service --json-file`. */
 export type VisitFile = z.output<typeof visitFile>;
-
-/** What an invite may allow, as it is typed. */
-export const permissionList = z
-  .string()
-  .transform((text) => text.split(',').map((word) => word.trim()))
-  .pipe(z.array(permission).min(1));
 
 /** The file's wish at a question; undefined when it does not say. */
 export function wishOf(file: VisitFile, asks: ExchangeQuestion): Wish | undefined {

@@ -1,7 +1,6 @@
 /** Places, counts and differences as a technician reads them, and the summary of a visit. */
 
 import QRCode from 'qrcode';
-import { minorDigits } from '#protocol/base/money.ts';
 import type {
   ExchangeBay,
   ExchangeBox,
@@ -140,7 +139,3 @@ export async function recordQr(record: RecordId, isColoured: boolean): Promise<s
   const lines = drawn.split('\n').filter((line) => line !== '');
   return lines.map((line) => (isColoured ? `\u001b[30;107m${line}\u001b[0m` : line)).join('\n');
 }
-
-/** Whole units of a currency, for a person: `$2,000.00`. */
-export const wholeMoney = (whole: number, currency: string): string =>
-  formatMoney(whole * 10 ** minorDigits(currency), currency);

@@ -12,6 +12,7 @@ const spire = (...words: string[]) => open.run('technician', ...words);
 
 test('an invite is told once; who is invited is listed, shut out, deleted', async () => {
   expect((await spire('list')).out).toBe('Nobody was ever invited.\n');
+  expect((await open.run('service', 'records')).out).toBe('');
   const made = await spire('invite', 'Ana López', '--permissions', 'counts, exchange');
   expect(made.code).toBe(0);
   expect(made.out).toMatch(/^Invite for Ana López, good once, until \S+ \S+Z\./);

@@ -1,7 +1,10 @@
 /** The guided visit: what is asked, what is said, what can be put right, and what is booked. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { OpenMachine, PIN } from './open-machine.ts';
 import type { Person } from './person.ts';
+
+// A person waits for what comes, however busy the computer is.
+vi.setConfig({ testTimeout: 120_000 });
 
 let open: OpenMachine;
 beforeEach(async () => {
@@ -222,7 +225,11 @@ describe('what may come between', () => {
     const person = await open.technician();
     await person.choose(/What would you like/, REFILL);
     await person.see(/A customer is still being served/);
-    await open.machine.act({ do: 'cancel' });
+    const { machine } = open;
+    await expect.poll(() => machine.view.session?.phase).toBe('inserting');
+    expect(await machine.act({ do: 'cancel' })).toMatchObject({ ok: true });
+    await expect.poll(() => machine.view.session?.phase).toBe('ended');
+    await machine.act({ do: 'dismiss' });
     await person.asked(/^Bay 1 /);
     person.press('\u0003');
     expect(await person.ended()).toBe(75);

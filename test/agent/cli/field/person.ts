@@ -8,7 +8,7 @@ import { Screen } from './screen.ts';
 
 const SPIRE = new URL('../../../../agent/cli/spire.ts', import.meta.url).pathname;
 /** A start of Node and a PIN take a second; two cores may be shared by many. */
-const SEEN_LIMIT_MS = 8_000;
+const SEEN_LIMIT_MS = 60_000;
 
 /** What is between a keyboard and the command. */
 export interface Wire {
