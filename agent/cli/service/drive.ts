@@ -59,7 +59,10 @@ export async function drive(
       view = next;
     } catch (error) {
       await answerer.recover(error, view);
-      view = (await refreshed(line, answerer, view)) ?? view;
+      const now = await refreshed(line, answerer, view);
+      // Ended meanwhile: by somebody else, or by a close whose answer was lost.
+      if (now === null) return { exchange: { ...view, state: 'closed' }, record: null };
+      view = now;
     }
   }
 }

@@ -219,6 +219,23 @@ describe('what may come between', () => {
     expect(await luis.ended()).toBe(0);
   });
 
+  test('an exchange that somebody else has ended is over for both', async () => {
+    await open.join('Ana');
+    await open.join('Luis');
+    const ana = await open.technician();
+    await ana.choose(/What would you like/, REFILL);
+    await ana.asked(/^Bay 1 /);
+    const luis = await open.technician('Luis');
+    await luis.choose(/What would you like/, /Go on with exchange/);
+    await luis.choose(/^Bay 1 /, /Give the exchange up/);
+    await luis.choose(/Give exchange/, /Yes, give it up/);
+    await luis.type(/Why is it given up/, 'rain');
+    await luis.see(/Given up/);
+    await ana.choose(/^Bay 1 /, LEAVE);
+    await ana.choose(/What would you like/, /Leave/);
+    expect(await ana.ended()).toBe(0);
+  });
+
   test('a customer is served to the end first', async () => {
     await open.join('Ana');
     await open.machine.act({ do: 'startCashIn' });
