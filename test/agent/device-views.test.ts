@@ -1,5 +1,7 @@
 /** What is shown of a machine's two devices: what they say, and what is not known. */
 import { expect, onTestFinished, test } from 'vitest';
+import { dispenserView } from '#agent/device-views.ts';
+import { position } from '#protocol/base/ids.ts';
 import { WholeMachine } from '#test/support/whole-machine.ts';
 
 test('both devices as they answer, and a dispenser that does not answer any more', async () => {
@@ -29,5 +31,16 @@ test('both devices as they answer, and a dispenser that does not answer any more
     identity: { protocol: 'lcdm' },
     condition: { code: 'offline' },
     status: { path: 'unknown', exit: 'unknown', rejectTray: 'unknown' },
+  });
+});
+
+test('of a dispenser that gave no answer at all nothing is made up', () => {
+  const proofs = { lastResult: true, sequenceNumber: true, rejectTrayTest: true, sensesExit: true };
+  const capabilities = { ...proofs, positions: [position(1)], batchMax: 20 };
+  expect(dispenserView({ capabilities }, undefined)).toEqual({
+    condition: { code: 'offline', text: '' },
+    status: { path: 'unknown', exit: 'unknown', rejectTray: 'unknown', units: [] },
+    capabilities: { ...proofs, positions: [1], batchMax: 20 },
+    counters: null,
   });
 });
