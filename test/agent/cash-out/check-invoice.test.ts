@@ -33,6 +33,10 @@ const checked = (bolt11: string, expected: Partial<ExpectedInvoice> = {}) =>
     ...expected,
   });
 
+// Signed once: a signature is salted, so two invoices of the same terms may end differently.
+const signed = made();
+const flipped = `${signed.slice(0, -1)}${signed.endsWith('q') ? 'p' : 'q'}`;
+
 test('exactly what was asked for, in either case', () => {
   const ok = { kind: 'ok', expiresAtUnixMs: NOW + 180_000 };
   expect(checked(made())).toEqual(ok);
@@ -48,7 +52,7 @@ test.each([
   ['about to expire', made(), { nowUnixMs: NOW + 155_000 }, /expired/],
   ['no invoice', 'lnurl1dp68gurn8ghj7', {}, /read/],
   ['nothing', '', {}, /read/],
-  ['a flipped character', `${made().slice(0, -1)}${made().endsWith('q') ? 'p' : 'q'}`, {}, /read/],
+  ['a flipped character', flipped, {}, /read/],
 ] as const)('refused: %s', (_, bolt11, expected, reason) => {
   const check = checked(bolt11, expected);
   expect(check).toMatchObject({ kind: 'bad', reason: expect.stringMatching(reason) });
