@@ -21,9 +21,9 @@ import type { CashInContext, CashInEnd, cashInMachine } from './machines/cash-in
 import type { CashOutEnd, cashOutMachine } from './machines/cash-out.ts';
 import type { CustomerEvent, Opening, SpireEvent, spireMachine } from './machines/spire.ts';
 import type { Parts } from './parts.ts';
-import type { Direction, Reason } from './reasons.ts';
-import { isSuspended } from './restore.ts';
 import { reasonKey, type Said, say } from './texts/customer.ts';
+import { isSuspended } from './upkeep/restore.ts';
+import type { Direction, Reason } from './watch/reasons.ts';
 
 /** Wrong claim codes that are let pass in the window (design 7.7). */
 const WRONG_TRIES_MAX = 5;

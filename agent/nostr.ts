@@ -24,7 +24,7 @@ import { createNostrCrypto, type NostrCrypto } from '#protocol/signer/nostr-cryp
 import { SignatureBudget, type SignatureCap } from '#protocol/signer/signature-budget.ts';
 import type { Signer } from '#protocol/signer/signer.ts';
 import type { Store } from '#state/store.ts';
-import { watermarksAfter } from './operator.ts';
+import { watermarksAfter } from './identity/operator.ts';
 
 /** Everything that talks over relays. */
 export interface NostrSide {

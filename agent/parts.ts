@@ -15,7 +15,7 @@ import type { SignatureBudget } from '#protocol/signer/signature-budget.ts';
 import type { Signer } from '#protocol/signer/signer.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from './config.ts';
-import type { ReasonBoard } from './reasons.ts';
+import type { ReasonBoard } from './watch/reasons.ts';
 
 /** A rate with the moment it was taken. */
 export interface Rate {

@@ -14,9 +14,9 @@ import { startApi } from './api/server.ts';
 import { readConfig } from './config.ts';
 import { makeAcceptor, makeDispenser } from './devices.ts';
 import { type Agent, startAgent } from './main.ts';
-import { UpdateHold } from './update-hold.ts';
+import { UpdateHold } from './upkeep/update-hold.ts';
 import { VERSION } from './version.ts';
-import { proveLife, Watchdog } from './watchdog.ts';
+import { proveLife, Watchdog } from './watch/watchdog.ts';
 
 /** Where the service's own lines go. */
 interface Output {

@@ -1,7 +1,7 @@
 /** Server-sent events: every reader gets the newest view, and no reader can make the agent wait. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
-import type { SpireService } from '../service.ts';
+import type { SpireService } from '../service/service.ts';
 import { ApiError } from './errors.ts';
 import type { MachineView } from './schemas.ts';
 

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { AtmError, ConfigError, messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId } from '#protocol/base/ids.ts';
 import type { Credential } from '../exchange/technicians.ts';
-import type { SpireService } from '../service.ts';
+import type { SpireService } from '../service/service.ts';
 import { ApiError, apiErrorBody, checked } from './errors.ts';
 import {
   type DisputeBundle,

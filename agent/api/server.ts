@@ -7,7 +7,7 @@ import { AtmError, messageOf } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Secret } from '#protocol/base/secret.ts';
 import { Refusal } from '../exchange/refusal.ts';
-import type { SpireService } from '../service.ts';
+import type { SpireService } from '../service/service.ts';
 import type { Language } from '../texts/fill.ts';
 import { withTexts } from '../texts/screen-texts.ts';
 import { ApiError, checked, codeOfStatus } from './errors.ts';

@@ -11,11 +11,11 @@ import { newNoteId, newReference, type TransactionId } from '#protocol/base/ids.
 import { type MinorUnits, minorPerBtc, minorUnits, principalOfNote } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import type { JsonObject } from '#state/json.ts';
-import { recordDevice } from '../device-record.ts';
 import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
-import { tellQuarantine } from '../quarantine.ts';
-import { noteClasses, recoveryPolicy } from '../recovery-policy.ts';
+import { recordDevice } from '../recovery/device-record.ts';
+import { tellQuarantine } from '../recovery/quarantine.ts';
+import { noteClasses, recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { say } from '../texts/customer.ts';
 import { addExposure } from './exposure.ts';
 import { afterNote, totalOf, transactionOf } from './terms.ts';

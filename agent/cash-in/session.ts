@@ -14,10 +14,10 @@ import type {
   Notice,
   QuoteOutcome,
 } from '../machines/cash-in.ts';
-import { hasOpenAct, tellOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
-import { readySigner } from '../signer-ready.ts';
+import { hasOpenAct, tellOpenAct } from '../recovery/open-act.ts';
 import { type SaidKey, say } from '../texts/customer.ts';
+import { readySigner } from '../watch/signer-ready.ts';
 import { giveBack } from './note.ts';
 import { capFor, closedBy, FRESH_MS, termsNow, transactionOf } from './terms.ts';
 

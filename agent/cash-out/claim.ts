@@ -8,7 +8,7 @@ import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import type { Parts } from '../parts.ts';
-import { recoveryPolicy } from '../recovery-policy.ts';
+import { recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { MACHINE, oweCash, saleOf } from './sale.ts';
 
 /** What became of a claim (design 7.7); `open`: no command left for it, it is as it was. */

@@ -1,9 +1,9 @@
 /** The end of a cash-out's session: last word in the journal, and what is owed by then. */
 import type { EndInput } from '../machines/cash-out.ts';
-import { hasOpenAct, tellOpenAct } from '../open-act.ts';
 import type { Parts } from '../parts.ts';
-import { tellQuarantine } from '../quarantine.ts';
-import { recoveryPolicy } from '../recovery-policy.ts';
+import { hasOpenAct, tellOpenAct } from '../recovery/open-act.ts';
+import { tellQuarantine } from '../recovery/quarantine.ts';
+import { recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { claimOf, settleClaim } from './claim.ts';
 import { forgetCodeUnlessOwed, missingOf, oweCash, releaseReservation, saleOf } from './sale.ts';
 

@@ -12,7 +12,7 @@ import type { Intent } from '#state/intents.ts';
 import type { Store } from '#state/store.ts';
 import type { PaymentOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
-import { recoveryPolicy } from '../recovery-policy.ts';
+import { recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { say } from '../texts/customer.ts';
 import { INVOICE_MS, releaseReservation, saleOf } from './sale.ts';
 

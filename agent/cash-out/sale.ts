@@ -14,8 +14,8 @@ import { hashClaimCode, newClaimCode } from '../claim-code.ts';
 import type { Notice } from '../machines/cash-in.ts';
 import type { ReserveOutcome } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
-import { readySigner } from '../signer-ready.ts';
 import { say } from '../texts/customer.ts';
+import { readySigner } from '../watch/signer-ready.ts';
 import { availableBays } from './available.ts';
 import { denominate, splitBatches } from './denominate.ts';
 

@@ -15,8 +15,8 @@ import { Journal } from '#state/journal.ts';
 import { Outbox } from '#state/outbox.ts';
 import { replaceState } from '#state/replace.ts';
 import { openStore } from '#state/store.ts';
-import { BACKUPS } from '../back-up.ts';
-import { type LastKnown, type RestoredState, restoreInto } from '../restore.ts';
+import { BACKUPS } from '../upkeep/back-up.ts';
+import { type LastKnown, type RestoredState, restoreInto } from '../upkeep/restore.ts';
 import { CommandError, exitCode } from './exit.ts';
 import { asOwnerOf } from './owner.ts';
 

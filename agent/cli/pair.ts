@@ -6,7 +6,7 @@ import { type MakeRelays, pair } from '#protocol/pairing/pair.ts';
 import { npubOf } from '#protocol/pairing/public-key.ts';
 import { parseSeed } from '#protocol/pairing/seed.ts';
 import { RelayPool } from '#protocol/relay/pool.ts';
-import { type CredentialSources, findCredential } from '../sealing-key.ts';
+import { type CredentialSources, findCredential } from '../upkeep/sealing-key.ts';
 import { plain } from './format.ts';
 import { lockState, pairingFileIn } from './state-files.ts';
 

@@ -10,8 +10,13 @@ import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import { openDatabase } from '#state/database.ts';
 import { openStore, type Store } from '#state/store.ts';
 import type { OperatorResult } from '../api/schemas.ts';
-import { KeptPairing, noteOperator, type OperatorChange, setOperator } from '../operator.ts';
-import { type CredentialSources, findCredential } from '../sealing-key.ts';
+import {
+  KeptPairing,
+  noteOperator,
+  type OperatorChange,
+  setOperator,
+} from '../identity/operator.ts';
+import { type CredentialSources, findCredential } from '../upkeep/sealing-key.ts';
 import { CommandError, exitCode } from './exit.ts';
 import { asOwnerOf } from './owner.ts';
 

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { systemClock } from '#protocol/base/clock.ts';
 import { ConfigError, messageOf } from '#protocol/base/errors.ts';
 import { doctorReport, machineView } from '../api/schemas.ts';
-import { readPlan, releaseVersion, writePlan } from '../update-plan.ts';
+import { readPlan, releaseVersion, writePlan } from '../upkeep/update-plan.ts';
 import { ask } from './client.ts';
 import { CommandError, exitCode } from './exit.ts';
 import {

@@ -12,7 +12,13 @@ import { type Clock, sleep } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
 import type { Backup } from '#state/backup.ts';
 import { type DoctorReport, doctorReport, machineView } from '../api/schemas.ts';
-import { endPlan, readPlan, syncFolderOf, type UpdatePlan, writePlan } from '../update-plan.ts';
+import {
+  endPlan,
+  readPlan,
+  syncFolderOf,
+  type UpdatePlan,
+  writePlan,
+} from '../upkeep/update-plan.ts';
 import { ask } from './client.ts';
 import { CommandError } from './exit.ts';
 import { backUpStopped } from './offline.ts';

@@ -19,7 +19,7 @@ import type { JsonObject } from '#state/json.ts';
 import { replaceState } from '#state/replace.ts';
 import { openStore } from '#state/store.ts';
 import { withdrawBody } from '../cash-in/withdraw-body.ts';
-import type { UpdatePlan } from '../update-plan.ts';
+import type { UpdatePlan } from '../upkeep/update-plan.ts';
 import { asOwnerOf } from './owner.ts';
 
 /** A state at rest. */

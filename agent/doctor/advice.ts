@@ -1,5 +1,5 @@
 /** What to do about each reason that closes the machine; a new reason has to say it here. */
-import type { ReasonCode } from '../reasons.ts';
+import type { ReasonCode } from '../watch/reasons.ts';
 import type { Level } from './findings.ts';
 
 /** Where a reason belongs in a report, how bad it is, and what to do about it. */

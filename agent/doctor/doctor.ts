@@ -2,7 +2,7 @@
 import { type Clock, timedOut, withDeadline } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
 import type { DoctorReport } from '../api/schemas.ts';
-import type { Direction, Reason } from '../reasons.ts';
+import type { Direction, Reason } from '../watch/reasons.ts';
 import { advice } from './advice.ts';
 import { type Finding, fault, reportOf, warning, well, worst } from './findings.ts';
 import {

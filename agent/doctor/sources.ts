@@ -5,7 +5,7 @@ import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import type { ClockVerdict } from '#protocol/corrected-clock.ts';
 import type { RoundTrip } from '#protocol/relay/round-trip.ts';
 import type { Parts } from '../parts.ts';
-import type { SealingKey } from '../sealing-key.ts';
+import type { SealingKey } from '../upkeep/sealing-key.ts';
 
 /** Round trips to the relays, by what they are there for. */
 export interface RoundTrips {

@@ -17,7 +17,7 @@ import type { DocumentRow } from '#state/documents.ts';
 import type { JsonObject } from '#state/json.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from '../config.ts';
-import type { ReasonBoard } from '../reasons.ts';
+import type { ReasonBoard } from '../watch/reasons.ts';
 import {
   applyCassettes,
   type CassettesStatement,

@@ -7,7 +7,7 @@ import { obligationsDocument } from '#protocol/documents/obligations.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from '../config.ts';
-import type { ReasonBoard } from '../reasons.ts';
+import type { ReasonBoard } from '../watch/reasons.ts';
 
 /** What they are put together from. */
 export interface OwnDocumentsSources {

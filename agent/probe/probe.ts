@@ -7,8 +7,8 @@ import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { denominationOfMinor } from '#protocol/base/money.ts';
 import type { DeviceView } from '../api/schemas.ts';
-import { acceptorView, dispenserView, identityView } from '../device-views.ts';
 import { makeAcceptor, makeDispenser, type ProbedProtocol } from '../devices.ts';
+import { acceptorView, dispenserView, identityView } from '../service/device-views.ts';
 
 /** What a probe works with. */
 export interface ProbeOptions {

@@ -1,5 +1,5 @@
 /** What the machine says to a customer: a sentence of the catalogue, under a code for programs. */
-import type { ReasonCode } from '../reasons.ts';
+import type { ReasonCode } from '../watch/reasons.ts';
 import { saidEn, screenEn } from './customer-en.ts';
 import { saidEs, screenEs } from './customer-es.ts';
 import { fill, type Language, type Values } from './fill.ts';

@@ -1,6 +1,6 @@
 /** The device watch over a dispenser that measures notes, and so has to be told what bays hold. */
 import { expect, test } from 'vitest';
-import { DeviceWatch } from '#agent/device-watch.ts';
+import { DeviceWatch } from '#agent/watch/device-watch.ts';
 import { F56Dispenser } from '#hal/f56/driver.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import { F56Device } from '#hal/simulator/f56/device.ts';

@@ -5,7 +5,7 @@
 import { parseConfig } from '#agent/config.ts';
 import { makeAcceptor } from '#agent/devices.ts';
 import type { Parts } from '#agent/parts.ts';
-import { ReasonBoard } from '#agent/reasons.ts';
+import { ReasonBoard } from '#agent/watch/reasons.ts';
 import { LcdmDispenser } from '#hal/lcdm/driver.ts';
 import type { LineSettings, Port, PortEvent, Unsubscribe } from '#hal/port.ts';
 import { Cable } from '#hal/simulator/cable.ts';

@@ -10,7 +10,7 @@ import { type Config, parseConfig } from '#agent/config.ts';
 import { differences } from '#agent/demo/truth.ts';
 import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
 import { type Agent, startAgent } from '#agent/main.ts';
-import { UpdateHold, type UpdateHoldOptions } from '#agent/update-hold.ts';
+import { UpdateHold, type UpdateHoldOptions } from '#agent/upkeep/update-hold.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import type { SimulatedDevice } from '#hal/simulator/device.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';

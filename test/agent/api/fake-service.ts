@@ -3,7 +3,6 @@
  * says.
  */
 
-import type { AcceptOutcome, AnchorAcceptance } from '#agent/anchor.ts';
 import type { DisputeBundle, ObligationsQuery } from '#agent/api/owed-schemas.ts';
 import type {
   BackupResult,
@@ -21,11 +20,12 @@ import type {
 } from '#agent/api/schemas.ts';
 import { Refusal } from '#agent/exchange/refusal.ts';
 import type { VisitService } from '#agent/exchange/visit.ts';
-import type { OperatorChange } from '#agent/operator.ts';
-import type { DeviceAcceptance } from '#agent/replug.ts';
-import type { Confirmation, ConfirmOutcome } from '#agent/restore.ts';
-import type { SpireService } from '#agent/service.ts';
-import type { Settlement, SettleOutcome } from '#agent/settle.ts';
+import type { AcceptOutcome, AnchorAcceptance } from '#agent/identity/anchor.ts';
+import type { OperatorChange } from '#agent/identity/operator.ts';
+import type { Settlement, SettleOutcome } from '#agent/recovery/settle.ts';
+import type { SpireService } from '#agent/service/service.ts';
+import type { Confirmation, ConfirmOutcome } from '#agent/upkeep/restore.ts';
+import type { DeviceAcceptance } from '#agent/watch/replug.ts';
 import { parsePublicKey } from '#protocol/pairing/public-key.ts';
 import { idleView } from './views.ts';
 

@@ -10,7 +10,7 @@ import { Payments } from '#agent/cash-out/payments.ts';
 import { reserve } from '#agent/cash-out/sale.ts';
 import type { Plan } from '#agent/machines/cash-out.ts';
 import type { Parts } from '#agent/parts.ts';
-import { Recovery } from '#agent/recovery.ts';
+import { Recovery } from '#agent/recovery/recovery.ts';
 import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import { commands } from '#hal/lcdm/id30/commands.ts';
 import { minorUnits } from '#protocol/base/money.ts';

@@ -17,7 +17,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { faultsAgainst, type UpdatePlaces, UpdateRun } from '#agent/cli/update-run.ts';
 import { restingState, returnState } from '#agent/cli/update-state.ts';
-import { readPlan, type UpdatePlan, writePlan } from '#agent/update-plan.ts';
+import { readPlan, type UpdatePlan, writePlan } from '#agent/upkeep/update-plan.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { openDatabase } from '#state/database.ts';

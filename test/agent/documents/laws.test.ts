@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { IncomingDocuments } from '#agent/documents/incoming.ts';
-import { ReasonBoard } from '#agent/reasons.ts';
+import { ReasonBoard } from '#agent/watch/reasons.ts';
 import { systemRandom } from '#protocol/base/clock.ts';
 import { position } from '#protocol/base/ids.ts';
 import { silentLog } from '#protocol/base/log.ts';

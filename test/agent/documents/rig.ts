@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Config, parseConfig } from '#agent/config.ts';
 import { OperatorDocuments } from '#agent/documents/operator-documents.ts';
-import { ReasonBoard } from '#agent/reasons.ts';
+import { ReasonBoard } from '#agent/watch/reasons.ts';
 import { systemRandom } from '#protocol/base/clock.ts';
 import { position } from '#protocol/base/ids.ts';
 import { createLog, silentLog } from '#protocol/base/log.ts';

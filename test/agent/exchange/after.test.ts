@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { bookOut } from '#agent/cash-out/dispense-batch.ts';
 import { queueUnsigned } from '#agent/exchange/record.ts';
-import { restoreInto } from '#agent/restore.ts';
+import { restoreInto } from '#agent/upkeep/restore.ts';
 import { position } from '#protocol/base/ids.ts';
 import { testParts } from '#test/support/parts.ts';
 import { OWNER, PIN, Visit, whyOf } from './visit-rig.ts';

@@ -6,7 +6,7 @@ import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { ReasonCode } from '#agent/reasons.ts';
+import type { ReasonCode } from '#agent/watch/reasons.ts';
 import { sleep, systemRandom } from '#protocol/base/clock.ts';
 import { newReference } from '#protocol/base/ids.ts';
 import { npubOf } from '#protocol/pairing/public-key.ts';
