@@ -238,11 +238,15 @@ export class Desk {
   #state(): MachineView['state'] {
     const snapshot = this.#spire.getSnapshot();
     if (snapshot.matches('recovering')) return 'recovering';
-    if (snapshot.matches('outOfService')) return 'outOfService';
     if (snapshot.matches('stopping')) return 'stopping';
     if (snapshot.matches({ inService: 'cashIn' })) return 'cashIn';
     if (snapshot.matches({ inService: 'cashOut' })) return 'cashOut';
-    return 'idle';
+    // Whatever else is closed meanwhile: somebody stands there with the door open.
+    const isServiced = this.#parts.board
+      .list('cashIn')
+      .some(({ code }) => code === 'exchangeActive');
+    if (isServiced) return 'exchange';
+    return snapshot.matches('outOfService') ? 'outOfService' : 'idle';
   }
 
   #sessionView(): CashInView | CashOutView | null {

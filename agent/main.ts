@@ -372,9 +372,9 @@ class RunningAgent implements Agent {
         return () => this.#listeners.delete(listener);
       },
       command: (command) => Promise.resolve(desk.command(command)),
-      status: () => statusView(sources),
+      status: (sight) => statusView(sources, sight),
       journal: (query) => journalView(parts, query),
-      documents: () => this.#documents.views(),
+      documents: (sight) => this.#documents.views(sight),
       obligations: (query) => obligationsView(parts, query),
       dispute: (name) =>
         dispute(

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { AtmError, ConfigError, messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId } from '#protocol/base/ids.ts';
 import type { Credential } from '../exchange/technicians.ts';
-import type { SpireService } from '../service/service.ts';
+import type { Sight, SpireService } from '../service/service.ts';
 import { ApiError, apiErrorBody, checked } from './errors.ts';
 import {
   type DisputeBundle,
@@ -166,18 +166,25 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     ...get,
     path: '/v1/status',
     scopes: ['service'],
-    summary: 'How the machine is: signer, relays, devices, counts, journal.',
+    summary:
+      'How the machine is: signer, relays, devices, counts, journal. While an exchange is open ' +
+      'counts are for the owner alone.',
     answer: json('StatusView'),
-    run: (service) => service.status(),
+    run: (service, { who }) => service.status(sightOf(service, who)),
   },
   {
     ...get,
     path: '/v1/journal',
     scopes: ['service'],
-    summary: 'Journal entries, oldest first: those after `after`, or else the newest.',
+    summary:
+      'Journal entries, oldest first: those after `after`, or else the newest. While an exchange ' +
+      'is open for the owner alone: what is expected follows from them.',
     query: journalQuery,
     answer: json('Journal'),
-    run: (service, { query }) => service.journal(checked(journalQuery, query)),
+    run: (service, { who, query }) => {
+      service.visit.assertSeesCounts(who);
+      return service.journal(checked(journalQuery, query));
+    },
   },
   {
     ...get,
@@ -185,7 +192,7 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     scopes: ['service'],
     summary: 'Documents from and to the operator, with their ages.',
     answer: json('Documents'),
-    run: (service) => service.documents(),
+    run: (service, { who }) => service.documents(sightOf(service, who)),
   },
   {
     ...get,
@@ -200,10 +207,15 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
     ...get,
     path: '/v1/dispute',
     scopes: ['service'],
-    summary: 'All that is known of one transaction, in a bundle without bearer values.',
+    summary:
+      'All that is known of one transaction, in a bundle without bearer values. While an exchange ' +
+      'is open for the owner alone, as the journal.',
     query: disputeQuery,
     answer: json('DisputeBundle'),
-    run: (service, { query }) => dispute(service, checked(disputeQuery, query).name),
+    run: (service, { who, query }) => {
+      service.visit.assertSeesCounts(who);
+      return dispute(service, checked(disputeQuery, query).name);
+    },
   },
   {
     method: 'POST',
@@ -295,6 +307,9 @@ export const answeringRoutes: readonly AnsweringRoute[] = [
 
 /** Every path of the API, for the documentation. */
 export const routes: readonly Route[] = [...answeringRoutes, eventsRoute, openApiRoute];
+
+const sightOf = ({ visit }: SpireService, who: Credential): Sight =>
+  visit.seesCounts(who) ? 'counts' : 'blind';
 
 async function dispute(service: SpireService, name: string): Promise<DisputeBundle> {
   const bundle = await service.dispute(name);

@@ -5,6 +5,7 @@ import type { DocumentInbox } from '#protocol/documents/inbox.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import type { DocumentView } from '../api/schemas.ts';
 import type { Config } from '../config.ts';
+import type { Sight } from '../service/service.ts';
 import { IncomingDocuments, type IncomingOptions } from './incoming.ts';
 import { OutgoingDocuments, type OutgoingOptions } from './outgoing.ts';
 import { documentsView } from './view.ts';
@@ -81,7 +82,7 @@ export class OperatorDocuments {
   }
 
   /** All documents, as the local API shows them. */
-  views(): DocumentView[] {
-    return documentsView(this.#options.store);
+  views(sight?: Sight): DocumentView[] {
+    return documentsView(this.#options.store, sight);
   }
 }

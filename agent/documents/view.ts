@@ -7,6 +7,7 @@ import { incomingTypeNames, incomingTypes } from '#protocol/documents/registry.t
 import { BEACON_NAME } from '#protocol/rpc/dialect.ts';
 import type { Store } from '#state/store.ts';
 import { anyJson, type DocumentView } from '../api/schemas.ts';
+import type { Sight } from '../service/service.ts';
 import { landedOf, relayReportsOf } from './outgoing.ts';
 
 const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME, ANCHOR_NAME];
@@ -16,12 +17,15 @@ const COUNTS: readonly string[] = [CASSETTES_STATE_NAME, incomingTypes.cassettes
 
 const asJson = (text: string): DocumentView['content'] => anyJson.parse(JSON.parse(text));
 
+/** Hands count without knowing the books: until it is over nothing says what is expected. */
+export const isBlind = (store: Store, sight: Sight): boolean =>
+  sight === 'blind' && store.exchanges.open() !== undefined;
+
 /** All that the operator may send, also when it never came, and all that we have to say. */
-export function documentsView(store: Store): DocumentView[] {
+export function documentsView(store: Store, sight: Sight = 'blind'): DocumentView[] {
   const incoming = incomingTypeNames.map((type) => incomingView(store, type));
   const all = [...incoming, ...OUTGOING.flatMap((name) => outgoingView(store, name))];
-  if (!store.exchanges.open()) return all;
-  // Hands count without knowing the books: until it is over nothing here says what is expected.
+  if (!isBlind(store, sight)) return all;
   return all.map((view) => (COUNTS.includes(view.type) ? { ...view, content: null } : view));
 }
 

@@ -39,6 +39,10 @@ export interface VisitService {
   owner(who: Credential): Actor;
   /** The owner, or whoever is signed in. */
   anyone(who: Credential): Actor;
+  /** Whether who asks may see counts now: while hands count, the owner alone. */
+  seesCounts(who: Credential): boolean;
+  /** @throws Refusal `exchangeOpen` when they may not see counts now */
+  assertSeesCounts(who: Credential): void;
   /** Owner: makes an invite, told once. */
   invite(who: Credential, request: z.output<typeof inviteRequest>): InviteResult;
   technicians(who: Credential): TechniciansView;
@@ -86,6 +90,14 @@ export class Visits implements VisitService {
 
   anyone(who: Credential): Actor {
     return this.#desk.actor(who);
+  }
+
+  seesCounts(who: Credential): boolean {
+    return who.kind === 'owner' || this.#parts.store.exchanges.open() === undefined;
+  }
+
+  assertSeesCounts(who: Credential): void {
+    if (!this.seesCounts(who)) this.#assertNotBlind();
   }
 
   invite(who: Credential, request: z.output<typeof inviteRequest>): InviteResult {

@@ -9,7 +9,9 @@ import { bayAccount } from '#state/note-ledger.ts';
 import type { Transaction } from '#state/transactions.ts';
 import type { JournalEntryView, JournalQuery, MachineView, StatusView } from '../api/schemas.ts';
 import type { Desk } from '../desk.ts';
+import { isBlind } from '../documents/view.ts';
 import type { Parts } from '../parts.ts';
+import type { Sight } from './service.ts';
 import { bayUse, documentAges, overShort } from './status-history.ts';
 
 /** What the views need beside the parts. */
@@ -25,7 +27,7 @@ export interface ServiceSources {
 }
 
 /** How the machine is. The chain is proven over its newest thousand entries. */
-export function statusView(sources: ServiceSources): StatusView {
+export function statusView(sources: ServiceSources, sight: Sight = 'blind'): StatusView {
   const { parts, desk } = sources;
   const { store, signer, acceptor } = parts;
   const health = signer.health();
@@ -46,8 +48,7 @@ export function statusView(sources: ServiceSources): StatusView {
       code: dispenses?.device ?? 'offline',
       text: dispenses?.fault?.text ?? `path ${dispenses?.path ?? 'unknown'}`,
     },
-    ...countsOf(parts),
-    bayUse: bayUse(parts),
+    ...(isBlind(parts.store, sight) ? NO_COUNTS : countsOf(parts)),
     overShort: overShort(parts),
     documents: documentAges(parts),
     openObligations: store.obligations.list({ open: true }).length,
@@ -69,9 +70,13 @@ function withoutBearerValues(view: MachineView): MachineView {
   return session ? { ...view, session: { ...session, claimCode: null } } : view;
 }
 
-/** What the books have where; nothing of it while hands count without knowing the books. */
-function countsOf({ store, config }: Parts): Pick<StatusView, 'cashUnits' | 'accounts'> {
-  if (store.exchanges.open()) return { cashUnits: [], accounts: [] };
+type Counts = Pick<StatusView, 'cashUnits' | 'accounts' | 'bayUse'>;
+/** What was put in at the last visit, less what customers got since, is what is expected. */
+const NO_COUNTS: Counts = { cashUnits: [], accounts: [], bayUse: [] };
+
+/** What the books have where, and what went out since. */
+function countsOf(parts: Parts): Counts {
+  const { store, config } = parts;
   const denomination = (value: Parameters<typeof denominationOfMinor>[0]) =>
     denominationOfMinor(value, config.currency) ?? value;
   return {
@@ -85,6 +90,7 @@ function countsOf({ store, config }: Parts): Pick<StatusView, 'cashUnits' | 'acc
     accounts: store.ledger
       .balances()
       .map(({ account, value, count }) => ({ account, denomination: denomination(value), count })),
+    bayUse: bayUse(parts),
   };
 }
 

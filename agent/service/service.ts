@@ -22,6 +22,12 @@ import type { Settlement, SettleOutcome } from '../recovery/settle.ts';
 import type { Confirmation, ConfirmOutcome } from '../upkeep/restore.ts';
 import type { DeviceAcceptance } from '../watch/replug.ts';
 
+/**
+ * Whether counts are shown also while hands count without knowing the books: `blind` shows none
+ * then, and is what is meant when nothing is said.
+ */
+export type Sight = 'blind' | 'counts';
+
 /** The running agent. Reads are cheap and current; commands are idempotent by session and step. */
 export interface SpireService {
   /** The machine as a customer may see it now. */
@@ -30,12 +36,12 @@ export interface SpireService {
   subscribe(listener: (view: MachineView) => void): () => void;
   /** Carries out a customer's command; a repeat returns the first result. Never throws. */
   command(command: CustomerCommand): Promise<CommandResult>;
-  /** Service scope. */
-  status(): StatusView;
-  /** Service scope: journal entries, oldest first. */
+  /** Service scope. While an exchange is open, with counts only for who sees them. */
+  status(sight?: Sight): StatusView;
+  /** Service scope: journal entries, oldest first. Counts follow from them. */
   journal(query: JournalQuery): readonly JournalEntryView[];
-  /** Service scope: documents in and out, with their ages. */
-  documents(): readonly DocumentView[];
+  /** Service scope: documents in and out, with their ages; counts as in the status. */
+  documents(sight?: Sight): readonly DocumentView[];
   /** Service scope: obligations with their evidence, oldest first; the open ones unless told. */
   obligations(query?: ObligationsQuery): readonly ObligationView[];
   /** Service scope: all that is known of a transaction; undefined when there is none. */

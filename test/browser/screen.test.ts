@@ -144,6 +144,24 @@ describe.each([
   });
 });
 
+test.each([
+  ['en', 'This machine is being serviced', 'Please come back later.'],
+  ['es', 'Este cajero está en mantenimiento', 'Regrese más tarde, por favor.'],
+] as const)(
+  'while the machine is serviced it says so in %s, and whom to call',
+  async (own, ...said) => {
+    await api.close();
+    api = await start(0, own);
+    await page.goto(address());
+    await page.reload();
+    service.show({ ...idleView, state: 'exchange' });
+    await shown('exchange');
+    for (const words of [...said, idleView.supportContact]) {
+      expect(await page.locator('main').innerText()).toContain(words);
+    }
+  },
+);
+
 const payloadOf = ({ session }: MachineView) =>
   session?.kind === 'cashIn' ? session.lnurl : session?.bolt11;
 const drawn = () =>

@@ -17,7 +17,7 @@ import { type Command, redeemCode, type Stage, visit } from '#test/simulation/cu
 import { Violation } from '#test/simulation/violation.ts';
 import { type Eyes, Watch } from '#test/simulation/watch.ts';
 import { cheapCrypto } from '#test/support/cheap-crypto.ts';
-import { WholeMachine } from '#test/support/whole-machine.ts';
+import { isUp, WholeMachine } from '#test/support/whole-machine.ts';
 import { FarEnd } from './far-end.ts';
 import { CASSETTES, deviceChoices, type Flow, type Pair } from './flows.ts';
 import { HostEnd } from './host-end.ts';
@@ -285,7 +285,6 @@ class CrashRun implements Stage {
 
   /** Everything that a start settles by itself, at its first attempt. */
   async #untilRecovered(): Promise<void> {
-    const isUp = ({ state }: MachineView) => state === 'idle' || state === 'outOfService';
     const isBack = await this.until(isUp, RECOVERY_LIMIT_MS);
     if (this.machine.life.isDead) return;
     if (!isBack) throw new Violation('it starts again', `it shows ${this.machine.view.state}`);

@@ -7,7 +7,7 @@ import type { Random } from '#protocol/base/clock.ts';
 import { messageOf, StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
-import { WholeMachine } from '#test/support/whole-machine.ts';
+import { isUp, WholeMachine } from '#test/support/whole-machine.ts';
 import { compareNotes, proveStore, type Unsettled } from './books.ts';
 import { Breaker } from './breaker.ts';
 import { type Command, visit } from './customers.ts';
@@ -324,7 +324,6 @@ class Episode implements Aftermath {
       await this.machine.clock.advance(this.#breaker.offMs);
       this.machine.plugIn();
       await this.#start();
-      const isUp = ({ state }: MachineView) => state === 'idle' || state === 'outOfService';
       const isBack = await this.until(isUp, RECOVERY_LIMIT_MS);
       if (this.machine.life.isDead) continue;
       if (!isBack) throw new Violation('it starts again', `it shows ${this.machine.view.state}`);

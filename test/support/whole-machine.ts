@@ -111,6 +111,10 @@ function usualDevices(options: MachineOptions, cassettes: MachineOptions['casset
   } satisfies MachineOptions['devices'];
 }
 
+/** Whether a machine that was started has recovered. */
+export const isUp = ({ state }: MachineView): boolean =>
+  state === 'idle' || state === 'outOfService' || state === 'exchange';
+
 /** The machine, its world, and hands. */
 export class WholeMachine {
   readonly clock = new VirtualClock();
@@ -310,7 +314,7 @@ export class WholeMachine {
   async powerOn(): Promise<void> {
     this.plugIn();
     this.start();
-    await this.until(({ state }) => state === 'idle' || state === 'outOfService', 'recovered');
+    await this.until(isUp, 'recovered');
   }
 
   /** Gives the devices power and puts their cables in. */

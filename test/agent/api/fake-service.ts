@@ -38,6 +38,7 @@ const nothing = (): never => {
 };
 const fakeVisit: VisitService = {
   ...{ permitted: owner, owner, anyone: owner },
+  ...{ seesCounts: () => true, assertSeesCounts: () => undefined },
   technicians: () => ({ technicians: [], invites: [] }),
   totals: () => ({ currency: 'USD', atUnixMs: 0, accounts: [] }),
   exchange: () => ({ exchange: null }),

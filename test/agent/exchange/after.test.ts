@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { bookOut } from '#agent/cash-out/dispense-batch.ts';
 import { queueUnsigned } from '#agent/exchange/record.ts';
+import type { Sight } from '#agent/service/service.ts';
 import { restoreInto } from '#agent/upkeep/restore.ts';
 import { position } from '#protocol/base/ids.ts';
 import { testParts } from '#test/support/parts.ts';
@@ -16,15 +17,19 @@ test('while hands count, no view of the service tells what the books expect', as
   visit = await Visit.begin();
   const { service } = visit.machine.running;
   await visit.machine.clock.advance(10_000);
-  const shown = () =>
+  const shown = (sight?: Sight) =>
     service
-      .documents()
+      .documents(sight)
       .filter(({ type }) => type.startsWith('bitspire-cassettes'))
       .map(({ content }) => content !== null);
   expect(shown()).toEqual([true, true]);
   await visit.open();
   expect(shown()).toEqual([false, false]);
-  expect(service.status()).toMatchObject({ cashUnits: [], accounts: [] });
+  expect(service.status()).toMatchObject({ cashUnits: [], accounts: [], bayUse: [] });
+  // The operator sees what he always sees.
+  expect(shown('counts')).toEqual([true, true]);
+  expect(service.status('counts').cashUnits).toHaveLength(4);
+  expect(service.status('counts').bayUse).toHaveLength(4);
   visit.abandon();
   expect(service.status().cashUnits).toHaveLength(4);
   expect(shown()).toEqual([true, true]);

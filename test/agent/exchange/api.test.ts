@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ownerToken } from '#agent/api/owner-file.ts';
-import { settleResult } from '#agent/api/schemas.ts';
+import { settleResult, statusView } from '#agent/api/schemas.ts';
 import { type RunningApi, startApi } from '#agent/api/server.ts';
 import {
   endTechnicianResult,
@@ -185,4 +185,44 @@ test('the owner’s token is another one at each start, and gone when nobody lis
   });
   expect(ownerToken(socketPath)).toMatch(/^[0-9a-f]{32}$/);
   expect(ownerToken(socketPath)).not.toBe(first);
+});
+
+test('while hands count: journal, disputes and counts are for the owner, and a no says why', async () => {
+  const token = await join('Eva', ['exchange', 'counts', 'test', 'collect', 'settle']);
+  const everyone = [token, 'f'.repeat(32), ownerToken(socketPath) ?? ''];
+  const reads = (path: string) =>
+    Promise.all(
+      everyone.map((one) => {
+        const headers = { authorization: `Bearer ${one}` };
+        return call({ socketPath, path: `/v1/${path}`, headers });
+      }),
+    );
+  const statuses = async (path: string) => (await reads(path)).map(({ status }) => status);
+  const bays = async () => {
+    const texts = (await reads('status')).map(({ text }) => statusView.parse(JSON.parse(text)));
+    return texts.map(
+      ({ cashUnits, accounts, bayUse }) => [cashUnits, accounts, bayUse].flat().length,
+    );
+  };
+  const before = await bays();
+  expect(before).toEqual([before[2], before[2], before[2]]);
+  expect(await statuses('journal')).toEqual([200, 200, 200]);
+  await question('exchange', exchangeView, { body: {}, token });
+  expect(await statuses('journal?kind=exchange.opened')).toEqual([409, 409, 200]);
+  expect(await statuses('dispute?name=ABC')).toEqual([409, 409, 404]);
+  expect(await bays()).toEqual([0, 0, before[2]]);
+  const bare = await call({ socketPath, path: '/v1/journal' });
+  const reference = visit.store.exchanges.open()?.reference;
+  expect([bare.status, JSON.parse(bare.text)]).toEqual([
+    409,
+    {
+      code: 'sequenceError',
+      reason: `Exchange ${reference} is open, and counts are made without knowing the books.`,
+      why: { code: 'exchangeOpen', values: { reference } },
+    },
+  ]);
+  visit.who = { kind: 'token', token };
+  visit.abandon();
+  expect(await statuses('journal')).toEqual([200, 200, 200]);
+  expect(await bays()).toEqual(before);
 });

@@ -67,9 +67,12 @@ describe('before it asks', () => {
     expect([begun.state, begun.asks, begun.bays]).toEqual(['draining', null, []]);
     expect(await whyOf(() => visit.answer({ kind: 'load', count: 1 }))).toBe('notAsking');
     expect(await whyOf(() => visit.undo())).toBe('notAsking');
+    expect(machine.view.state).toBe('cashIn');
     machine.keeper.claim(machine.cashIn.lnurl ?? '');
     expect(await machine.leave()).toBe('claimed');
     await visit.asking();
+    // The screen tells those who come now that somebody is at work.
+    await machine.until(({ state }) => state === 'exchange', 'being serviced');
     expect(await machine.act({ do: 'startCashIn' })).toMatchObject({ ok: false, code: 'closed' });
     // Not even a code, which needs no open direction.
     const code = claimCode ?? '';
@@ -80,6 +83,7 @@ describe('before it asks', () => {
     expect(summary.boxes[0]).toMatchObject({ counts: [{ denomination: 20, count: 1 }] });
     expect(summary.boxes[0]?.differences).toEqual([]);
     visit.close();
+    await machine.until(({ state }) => state === 'idle', 'in service again');
   });
 
   test('it can be abandoned while a customer is there, and leaves no trace but its record', async () => {

@@ -166,6 +166,7 @@ test('the program is killed while it drains: doors stay closed, and it goes on b
   machine.bury();
   machine.start();
   await machine.until(({ state }) => state !== 'recovering', 'recovered');
+  expect(machine.view.state).toBe('exchange');
   expect(machine.view.cashIn.reasons.map(({ code }) => code)).toContain('exchangeActive');
   expect(await whyOf(() => visit.service.exchange(visit.who))).toBe('signInExpired');
   await visit.signIn();
