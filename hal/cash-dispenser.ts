@@ -100,6 +100,11 @@ export interface CashDispenserStatus {
   readonly units: readonly {
     readonly position: Position;
     readonly status: 'ok' | 'low' | 'missing' | 'unknown';
+    /**
+     * What the unit reads off the cassette that stands there, in its own words: another word is
+     * another cassette. Absent where it reads nothing, or nothing stands there.
+     */
+    readonly cassette?: string;
   }[];
   readonly fault: { readonly code: string; readonly text: string } | undefined;
 }

@@ -187,6 +187,7 @@ export const statusView = z.strictObject({
       count: z.int(),
       accuracy: z.string(),
       parked: z.boolean(),
+      swapped: z.boolean().describe('Closed because another cassette than before stands there.'),
     }),
   ),
   accounts: z.array(

@@ -128,6 +128,7 @@ export const exchangeQuestion = z.discriminatedUnion('kind', [
       position: count,
       denomination: denomination.nullable().describe('What the books say it holds.'),
       parked: z.boolean(),
+      swapped: z.boolean().describe('Closed because another cassette than before stands there.'),
       accuracy: z.string(),
       choices: z.array(choice),
     })
@@ -224,6 +225,12 @@ export const exchangeBay = z.strictObject({
   sumMinor: count.nullable(),
   test: z.enum(['exact', 'none', 'unknown', 'skipped']).nullable(),
   testNotes: count.describe('Notes that test dispenses have taken out of it.'),
+  swapped: z
+    .boolean()
+    .describe(
+      'The unit reads another cassette there than before. Unless the bay was closed for that ' +
+        'already, and is counted now, it is closed at the end of the exchange.',
+    ),
 });
 export type ExchangeBay = z.infer<typeof exchangeBay>;
 

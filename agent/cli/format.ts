@@ -126,9 +126,10 @@ const relayLine = ({ url, state, reason }: StatusView['relays'][number]) =>
 
 function bayLines({ cashUnits, machine }: StatusView): string[] {
   return cashUnits.map(
-    ({ position, denomination, count, accuracy, parked }) =>
+    ({ position, denomination, count, accuracy, parked, swapped }) =>
       `${position}: ${count} notes of ${denomination} ${machine.currency}, ${accuracy}` +
-      (parked ? ', parked' : ''),
+      (parked ? ', parked' : '') +
+      (swapped ? ', another cassette' : ''),
   );
 }
 

@@ -7,6 +7,7 @@ import { supersedes } from '#protocol/documents/document.ts';
 import { incomingTypeNames, incomingTypes } from '#protocol/documents/registry.ts';
 import { listBackups } from '#state/backup.ts';
 import { relayReportsOf } from '../documents/outgoing.ts';
+import { isSwapped } from '../exchange/cassettes.ts';
 import { advice } from './advice.ts';
 import { ageWords, type Finding, fault, warning, well } from './findings.ts';
 import type { DoctorSources } from './sources.ts';
@@ -35,8 +36,19 @@ export async function examineDevices(sources: DoctorSources): Promise<readonly F
   return [
     device('validator', devices.identity('acceptor'), accepts, `cash box ${accepts.cashBox}`),
     device('dispenser', devices.identity('dispenser'), dispenses, `path ${dispenses?.path}`),
+    ...parts.store.cashUnits
+      .list()
+      .filter(({ position }) => isSwapped(parts, position))
+      .map(({ position }) => swapped(position)),
   ];
 }
+
+const swapped = (position: number): Finding =>
+  warning(
+    'cassettes',
+    `Bay ${position} is closed: another cassette than before stands there.`,
+    'In an exchange (spire service) put the right one in, and count what it holds.',
+  );
 
 function device(
   subject: 'validator' | 'dispenser',

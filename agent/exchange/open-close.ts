@@ -6,6 +6,7 @@ import type { Technician } from '#state/technicians.ts';
 import type { VisitRecord } from '#state/visit-records.ts';
 import type { Parts } from '../parts.ts';
 import type { Running } from './books.ts';
+import { isSwapped, settleCassettes } from './cassettes.ts';
 import { noteDoubt } from './doubt.ts';
 import { appendRecord, exchangeBody, expectedHash } from './record.ts';
 import {
@@ -32,9 +33,10 @@ export function setUpExchange(parts: Parts, exchange: Exchange): void {
   const setup = {
     bays: positionsOf(parts).map((at): BayBefore => {
       const unit = store.cashUnits.get(at);
-      if (!unit) return { position: at, value: null, parked: false, accuracy: 'unknown' };
-      const { value, parked, accuracy } = unit;
-      return { position: at, value, parked, accuracy };
+      const swapped = isSwapped(parts, at);
+      const nothing = { value: null, parked: false, accuracy: 'unknown' } as const;
+      const { value, parked, accuracy } = unit ?? nothing;
+      return { position: at, value, parked, accuracy, swapped };
     }),
     collects: technician?.permissions.includes('collect') ?? false,
     testTo: dispenser.capabilities.rejectTrayTest ? 'reject' : 'slot',
@@ -75,6 +77,7 @@ export function endExchange(parts: Parts, end: ExchangeEnd): VisitRecord {
       keepCounts(parts, end, running);
       if (outcome === 'closed') settleBays(parts, running, atUnixMs);
       else doubtTouched(parts, exchange);
+      settleCassettes(parts, countedBays(running, outcome));
     }
     store.exchanges.end(id, outcome, atUnixMs);
     const { currency } = config;
@@ -108,6 +111,13 @@ function keepCounts(parts: Parts, { exchange, technician }: ExchangeEnd, running
   for (const bay of bays) keep(bay, `bay:${bay.before.position}`);
   for (const box of boxes) keep(box, box.place);
 }
+
+/** The bays, and whether hands have counted what stands there now. */
+const countedBays = ({ standing }: Running, outcome: ExchangeEnd['outcome']) =>
+  standing.bays.map(({ before, choice, value, count }) => {
+    const isOpened = (choice === 'count' || choice === 'seal') && value !== null && count !== null;
+    return { position: before.position, isCounted: outcome === 'closed' && isOpened };
+  });
 
 const countOf = (piles: BayStanding['expected'], value: number): number =>
   piles.filter((pile) => pile.value === value).reduce((sum, { count }) => sum + count, 0);

@@ -16,6 +16,7 @@ import type { Parts } from '../parts.ts';
 import { waitingBags } from './bag-list.ts';
 import { withoutBooked } from './bookings.ts';
 import type { Running } from './books.ts';
+import { isAnother } from './cassettes.ts';
 import { faceOf, faceValue, sumOf } from './faces.ts';
 import { Refusal } from './refusal.ts';
 import {
@@ -67,9 +68,9 @@ function bayQuestion(
   choices: Extract<ExchangeQuestion, { kind: 'bay' }>['choices'],
   currency: string,
 ): ExchangeQuestion {
-  const { position, value, parked, accuracy } = bayAt(running, at).before;
+  const { position, value, parked, accuracy, swapped } = bayAt(running, at).before;
   const denomination = faceOrNull(value, currency);
-  return { kind: 'bay', position, denomination, parked, accuracy, choices };
+  return { kind: 'bay', position, denomination, parked, swapped, accuracy, choices };
 }
 
 /** The question with all that a person needs to answer it, and no more. */
@@ -126,9 +127,10 @@ function placeAt({ standing }: Running, place: string): BayStanding | BoxStandin
 
 function choicesOf(running: Running, asks: Asked): ('leave' | 'count' | 'seal' | 'confirm')[] {
   if (asks.kind !== 'bay') return ['leave', 'count', 'seal'];
-  const { value, parked } = bayAt(running, asks.position).before;
+  const { value, parked, swapped } = bayAt(running, asks.position).before;
   if (value === null) return ['leave', 'count'];
-  return ['leave', 'count', 'seal', ...(parked ? (['confirm'] as const) : [])];
+  // What another cassette holds is in no book that could be confirmed.
+  return ['leave', 'count', 'seal', ...(parked && !swapped ? (['confirm'] as const) : [])];
 }
 
 /** Whether the dispenser can hand out such notes from this bay. */
@@ -249,13 +251,17 @@ function expectedAt({ store }: Parts, { exchange }: Running, asks: Asked): JsonO
 
 /** What the places are told of once they were counted. */
 export function placesView(
-  { config }: Pick<Parts, 'config'>,
+  parts: Pick<Parts, 'config' | 'store'>,
   running: Running | undefined,
 ): Pick<ExchangeView, 'bays' | 'boxes'> {
-  const { currency } = config;
+  const { currency } = parts.config;
   const { bays = [], boxes = [], tests = [] } = running?.standing ?? {};
   return {
-    bays: bays.map((bay) => bayView(bay, currency, tests)),
+    bays: bays.map((bay) => ({
+      ...bayView(bay, currency, tests),
+      // One that was closed for it, and is counted now, opens with what stands there.
+      swapped: isAnother(parts, bay.before.position) && !(bay.before.swapped && bay.count !== null),
+    })),
     boxes: boxes.map((box): ExchangeBox => {
       const { place, choice, seal } = box;
       return { place, choice, seal, counts: countsFor(box, currency), ...overShort(box, currency) };
@@ -276,7 +282,7 @@ function bayView(
   bay: BayStanding,
   currency: string,
   tests: Running['standing']['tests'],
-): ExchangeBay {
+): Omit<ExchangeBay, 'swapped'> {
   const { before, choice, counted, seal, count, test } = bay;
   const { position } = before;
   const denomination = faceOrNull(bay.value, currency);

@@ -21,6 +21,8 @@ const bayBefore = z.object({
   value: value.nullable(),
   parked: z.boolean(),
   accuracy: z.enum(['accurate', 'set', 'inaccurate', 'unknown']),
+  /** Closed because another cassette stands there: what it holds has to be counted. */
+  swapped: z.boolean().default(false),
 });
 export type BayBefore = z.output<typeof bayBefore>;
 

@@ -10,6 +10,7 @@ import type { Transaction } from '#state/transactions.ts';
 import type { JournalEntryView, JournalQuery, MachineView, StatusView } from '../api/schemas.ts';
 import type { Desk } from '../desk.ts';
 import { isBlind } from '../documents/view.ts';
+import { isSwapped } from '../exchange/cassettes.ts';
 import type { Parts } from '../parts.ts';
 import type { Sight } from './service.ts';
 import { bayUse, documentAges, overShort } from './status-history.ts';
@@ -86,6 +87,7 @@ function countsOf(parts: Parts): Counts {
       count: store.ledger.count(bayAccount(position), value),
       accuracy,
       parked,
+      swapped: isSwapped(parts, position),
     })),
     accounts: store.ledger
       .balances()

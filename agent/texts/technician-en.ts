@@ -44,6 +44,7 @@ export const technicianEn = {
   'bay.empty': 'empty',
   'bay.notes': 'notes of {denomination} {currency}',
   'bay.parked': 'notes of {denomination} {currency}, parked until you confirm it',
+  'bay.swapped': 'closed: another cassette than before is in it; count what it holds',
   'bay.leave': 'Leave it as it is',
   'bay.count': 'Take all notes out, count them, refill',
   'bay.seal': 'Swap the cassette; it is counted at the depot',
@@ -102,6 +103,8 @@ export const technicianEn = {
   'summary.left': 'left as it is',
   'summary.confirmed': 'confirmed',
   'summary.sealed': 'seal {seal}',
+  'summary.swapped':
+    '{place}: another cassette than before is in it. Put the right one in, or it stays closed.',
   'summary.test.exact': 'good',
   'summary.test.none': 'no note',
   'summary.test.unknown': 'unknown',

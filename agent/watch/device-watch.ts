@@ -17,6 +17,7 @@ import { DeviceError, messageOf } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import { forgetLastCredit, giveBack, takeUnexpectedCredit } from '../cash-in/note.ts';
 import { bookOut, doubtBay } from '../cash-out/dispense-batch.ts';
+import { noteCassettes } from '../exchange/cassettes.ts';
 import { doubtRemovedBay, takeAwayCashBox } from '../exchange/unattended.ts';
 import type { Parts } from '../parts.ts';
 import { type Device, type DeviceAcceptance, ReplugGuard } from './replug.ts';
@@ -366,6 +367,7 @@ export class DeviceWatch {
     }
     this.#dispenser = status;
     this.#noteRemovedBays(status);
+    noteCassettes(this.#parts, status.units, this.#session.isAttended());
     const why: Readonly<Record<typeof status.device, string | undefined>> = {
       ready: undefined,
       offline: 'The dispenser does not answer.',

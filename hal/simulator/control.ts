@@ -50,6 +50,12 @@ const cassette = z
     denomination: denomination.optional(),
     count: z.int().min(0).max(NOTES_MAX).optional().describe('notes that are in it from now on'),
     present: z.boolean().optional().describe('false takes it out, true puts it back'),
+    code: z
+      .int()
+      .min(1)
+      .max(POSITION_MAX)
+      .optional()
+      .describe('what is coded on it, where the unit reads that; the number of its bay at first'),
   })
   .describe('takes a cassette of a dispenser out, puts one in, or fills it');
 
@@ -225,13 +231,14 @@ function withoutUndefined(command: z.infer<typeof controlCommand>): ControlComma
       };
     }
     case 'cassette': {
-      const { denomination: face, count, present } = command;
+      const { denomination: face, count, present, code } = command;
       return {
         do: 'cassette',
         position: command.position,
         ...(face === undefined ? {} : { denomination: face }),
         ...(count === undefined ? {} : { count }),
         ...(present === undefined ? {} : { present }),
+        ...(code === undefined ? {} : { code }),
       };
     }
     case 'cashbox': {

@@ -51,6 +51,8 @@ export type ControlCommand =
       readonly denomination?: number;
       readonly count?: number;
       readonly present?: boolean;
+      /** What is coded on the cassette: its bay's number unless told. */
+      readonly code?: number;
     }
   | { readonly do: 'cashbox'; readonly present: boolean; readonly empty?: boolean }
   | { readonly do: 'take' }

@@ -94,12 +94,16 @@ async function typeCount(
   return typed === '' ? (empty ?? 0) : Number(typed);
 }
 
+const heldKey = ({ parked, swapped }: Question<'bay'>) => {
+  if (swapped) return 'bay.swapped';
+  return parked ? 'bay.parked' : 'bay.notes';
+};
+
 async function askBay(asking: Asking, view: ExchangeView, asks: Question<'bay'>): Promise<Wish> {
   const { speak } = asking;
-  const { position, denomination, parked, choices } = asks;
+  const { position, denomination, choices } = asks;
   const values = { position, denomination: denomination ?? 0, currency: view.currency };
-  const notes =
-    denomination === null ? speak('bay.empty') : speak(parked ? 'bay.parked' : 'bay.notes', values);
+  const notes = denomination === null ? speak('bay.empty') : speak(heldKey(asks), values);
   const options = choices.map((value) => ({ value, label: speak(`bay.${value}`, values) }));
   const chosen = await choose(asking, view, speak('bay.ask', { position, notes }), options);
   return isWish(chosen) ? { kind: chosen } : given({ kind: 'bay', choice: chosen });

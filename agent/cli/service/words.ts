@@ -97,7 +97,12 @@ export function summaryLines(speak: Speak, view: ExchangeView): string[] {
   const widths = [0, 1, 2, 3, 4, 5].map((column) =>
     Math.max(...(column === 0 ? rows : wide).map((row) => (row[column] ?? '').length)),
   );
-  return rows.map((row) =>
+  const swapped = view.bays
+    .filter((bay) => bay.swapped)
+    .map(({ position }) =>
+      speak('summary.swapped', { place: placeWords(speak, `bay:${position}`) }),
+    );
+  const table = rows.map((row) =>
     row
       .map((cell, column) =>
         cell.padEnd(row.length > 2 || column === 0 ? (widths[column] ?? 0) : 0),
@@ -105,6 +110,7 @@ export function summaryLines(speak: Speak, view: ExchangeView): string[] {
       .join('  ')
       .trimEnd(),
   );
+  return [...table, ...swapped];
 }
 
 /** The books, a line for each account. */

@@ -141,6 +141,8 @@ export interface BayStatus {
   readonly isNearEnd: boolean;
   /** `other`: a cassette that is coded for another place. */
   readonly cassette: 'present' | 'removed' | 'other';
+  /** TYPE less that of an empty bay: the number that the cassette is coded with; 0 for none. */
+  readonly code: number;
 }
 
 /** STATUS in words. A sensor is named when something stands before it. */
@@ -182,6 +184,7 @@ export function decodeStatus(body: Uint8Array): Id30Status | undefined {
       return {
         isNearEnd: (stat & STAT_NEAR_END) !== 0,
         cassette: type === TYPE_REMOVED ? 'removed' : present,
+        code: type - TYPE_REMOVED,
       };
     }),
   };

@@ -60,7 +60,7 @@ export class Id30Unit implements LcdmUnit {
         sensors.diverterLeft || sensors.diverterRight || sensors.eject || sensors.reject,
       hasNotesAtExit: sensors.exit,
       rejectTray: error === NO_REJECT_TRAY ? 'missing' : 'unknown',
-      bays: this.positions.map((at) => ({ position: at, status: bayStatus(bays[at - 1]) })),
+      bays: this.positions.map((at) => ({ position: at, ...bayStatus(bays[at - 1]) })),
     };
   }
 
@@ -150,11 +150,13 @@ function notSent(why: string): DispenseOutcome {
   return { kind: 'notExecuted', evidence: `${why}; nothing was sent` };
 }
 
-function bayStatus(bay: BayStatus | undefined): 'ok' | 'low' | 'missing' | 'unknown' {
-  if (bay?.cassette === 'removed') return 'missing';
+function bayStatus(bay: BayStatus | undefined): Omit<UnitStatus['bays'][number], 'position'> {
+  if (!bay) return { status: 'unknown' };
+  if (bay.cassette === 'removed') return { status: 'missing' };
+  const cassette = String(bay.code);
   // A cassette coded for another place may hold anything.
-  if (bay?.cassette !== 'present') return 'unknown';
-  return bay.isNearEnd ? 'low' : 'ok';
+  if (bay.cassette !== 'present') return { status: 'unknown', cassette };
+  return { status: bay.isNearEnd ? 'low' : 'ok', cassette };
 }
 
 function hex(bytes: Uint8Array): string {

@@ -185,9 +185,9 @@ export class Id30Words implements LcdmDeviceWords {
     const body = [
       this.#parts.mechanism.standingError + OFFSET,
       DISP_BASE | sensors,
-      ...bays.flatMap(({ bay, isPresent, isNearEnd }) => [
+      ...bays.flatMap(({ bay, isPresent, isNearEnd, code }) => [
         STAT_BASE | (isPresent ? STAT_MOUNTED : 0) | (isNearEnd ? STAT_NEAR_END : 0),
-        isPresent ? TYPE_REMOVED + bay + 1 : TYPE_REMOVED,
+        isPresent ? TYPE_REMOVED + code : TYPE_REMOVED,
         ((this.#opacities[bay] ?? 0) + OFFSET) & 0xff,
         ((this.#lengths[bay] ?? 0) + OFFSET) & 0xff,
       ]),
@@ -263,7 +263,8 @@ export class Id30Words implements LcdmDeviceWords {
   #result({ error, bays }: Pick<MechanismResult, 'error' | 'bays'>): readonly number[] {
     const all = blanks(BAYS).flatMap((_, bay) => {
       const { presented = 0, rejected = 0 } = bays[bay] ?? {};
-      const type = this.#parts.mechanism.bay(bay).isPresent ? TYPE_REMOVED + bay + 1 : TYPE_REMOVED;
+      const { isPresent, code } = this.#parts.mechanism.bay(bay);
+      const type = isPresent ? TYPE_REMOVED + code : TYPE_REMOVED;
       return [presented + OFFSET, rejected + OFFSET, type];
     });
     return [error + OFFSET, MISS, ...all];

@@ -90,6 +90,8 @@ interface Unit {
   denomination: number;
   count: number;
   isPresent: boolean;
+  /** What its magnets say. */
+  code: number;
 }
 
 /** What one bay did. */
@@ -160,7 +162,9 @@ export class LcdmMechanism {
     this.#parts = parts;
     this.#lastError = parts.codeOf('none', 0);
     for (const [at, { denomination, count }] of Object.entries(parts.cassettes)) {
-      this.#units.set(this.#bayAt(Number(at)), { denomination, count, isPresent: true });
+      this.#units.set(this.#bayAt(Number(at)), {
+        ...{ denomination, count, isPresent: true, code: Number(at) },
+      });
     }
   }
 
@@ -170,13 +174,18 @@ export class LcdmMechanism {
   }
 
   /** What STATUS says of a bay. */
-  bay(bay: number): { readonly isPresent: boolean; readonly isNearEnd: boolean } {
+  bay(bay: number): {
+    readonly isPresent: boolean;
+    readonly isNearEnd: boolean;
+    readonly code: number;
+  } {
     const unit = this.#units.get(bay);
     const isPresent = unit?.isPresent === true;
     const which = this.#standing.get('nearEnd');
     const isForced = this.#standing.has('nearEnd') && (which === undefined || which === bay + 1);
     const isLow = (unit?.count ?? 0) < this.#parts.nearEndCount;
-    return { isPresent, isNearEnd: isPresent && (isForced || isLow) };
+    const code = unit?.code ?? bay + 1;
+    return { isPresent, isNearEnd: isPresent && (isForced || isLow), code };
   }
 
   /** Whether a note stands before a sensor. */
@@ -266,7 +275,12 @@ export class LcdmMechanism {
   /** Hands take a cassette out, put one in, or fill it. @throws SimulatorError */
   cassette(
     at: number,
-    { denomination, count, present }: Partial<SimulatedCassette> & { readonly present?: boolean },
+    {
+      denomination,
+      count,
+      present,
+      code,
+    }: Partial<SimulatedCassette> & { readonly present?: boolean; readonly code?: number },
   ): void {
     const bay = this.#bayAt(at);
     const unit = this.#units.get(bay);
@@ -274,12 +288,14 @@ export class LcdmMechanism {
       unit.denomination = denomination ?? unit.denomination;
       unit.count = count ?? unit.count;
       unit.isPresent = present ?? unit.isPresent;
+      unit.code = code ?? unit.code;
       return;
     }
     if (denomination === undefined) {
       throw new SimulatorError('usage', `bay ${at} has no cassette: say its denomination`);
     }
-    this.#units.set(bay, { denomination, count: count ?? 0, isPresent: present ?? true });
+    const isPresent = present ?? true;
+    this.#units.set(bay, { denomination, count: count ?? 0, isPresent, code: code ?? at });
   }
 
   /** Where every note is; a cassette that is out of the machine takes its notes along. */

@@ -211,8 +211,22 @@ function statusOf(machine: MachineView): StatusView {
     acceptor: { code: 'ok', text: 'ID-003 ready' },
     dispenser: { code: 'jam', text: 'Notes are jammed at the exit of the second bay.' },
     cashUnits: [
-      { position: 1, denomination: 20, count: 412, accuracy: 'accurate', parked: false },
-      { position: 2, denomination: 50, count: 88, accuracy: 'inaccurate', parked: true },
+      {
+        position: 1,
+        denomination: 20,
+        count: 412,
+        accuracy: 'accurate',
+        parked: false,
+        swapped: false,
+      },
+      {
+        position: 2,
+        denomination: 50,
+        count: 88,
+        accuracy: 'inaccurate',
+        parked: true,
+        swapped: true,
+      },
     ],
     accounts: [
       { account: 'bay:1', denomination: 20, count: 412 },

@@ -293,6 +293,11 @@ describe('status and last result', () => {
       fault: { code: '26' },
     });
     expect(status.units.map((unit) => unit.status)).toEqual(['low', 'missing', 'ok', 'missing']);
+    expect(status.units.map((unit) => unit.cassette)).toEqual(['1', undefined, '3', undefined]);
+    rig.device.control({ do: 'cassette', position: 3, code: 1 });
+    expect((await rig.clock.resolve(rig.dispenser.status())).units[2]).toMatchObject({
+      ...{ status: 'unknown', cassette: '1' },
+    });
     rig.device.control({ do: 'fault', name: 'rejectTrayMissing', times: 0 });
     expect((await rig.clock.resolve(rig.dispenser.status())).device).toBe('ready');
   });

@@ -46,9 +46,22 @@ type Case = readonly [
 ];
 const CASES: readonly Case[] = [
   [
-    { kind: 'bay', ...bay, parked: true, accuracy: 'set', choices: [...choices] },
+    { kind: 'bay', ...bay, parked: true, swapped: false, accuracy: 'set', choices: [...choices] },
     ['confirm'],
     { choice: 'confirm' },
+    'bays.1',
+  ],
+  [
+    {
+      kind: 'bay',
+      ...bay,
+      parked: true,
+      swapped: true,
+      accuracy: 'unknown',
+      choices: [...choices],
+    },
+    ['count'],
+    { choice: 'count' },
     'bays.1',
   ],
   [{ kind: 'bayCount', ...count }, ['', '-1', '1e2', '101', '7'], { count: 7 }, 'bays.1.out'],

@@ -62,7 +62,7 @@ test('a summary has a line for each place, whatever was done there', () => {
   const nothing = { seal: null, reason: null, note: '', differences: null };
   const bay = {
     ...{ ...nothing, denominationOut: 20, countOut: null, denomination: null, count: null },
-    ...{ sumMinor: null, test: null, testNotes: 0 },
+    ...{ sumMinor: null, test: null, testNotes: 0, swapped: false },
   };
   const differences = [
     { denomination: 20, difference: -2 },
@@ -74,7 +74,7 @@ test('a summary has a line for each place, whatever was done there', () => {
     bays: [
       { ...bay, position: 1, choice: null },
       { ...bay, position: 2, choice: 'confirm' },
-      { ...bay, position: 3, choice: 'count', countOut: 7, differences: [] },
+      { ...bay, position: 3, choice: 'count', countOut: 7, differences: [], swapped: true },
     ],
     boxes: [
       { ...nothing, place: 'cashbox', choice: 'count', counts: null, differences },
@@ -87,6 +87,7 @@ test('a summary has a line for each place, whatever was done there', () => {
     'Bay 3        7 x 20    0',
     'Cash box     no notes  20: -2, 50: +3',
     'Reject tray  seal',
+    'Bay 3: another cassette than before is in it. Put the right one in, or it stays closed.',
   ]);
 });
 
