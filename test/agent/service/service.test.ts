@@ -25,6 +25,7 @@ test('the status says who it is, how it is, and where every note is', async () =
     count: 10,
     accuracy: 'set',
     parked: false,
+    swapped: false,
   });
   expect(status.accounts).toContainEqual({ account: 'cashbox', denomination: 50, count: 1 });
   expect(status.journal.entries).toBe(machine.running.store.journal.count());

@@ -67,11 +67,11 @@ describe('commands', () => {
       reject: false,
     });
     expect(status?.bays).toEqual([
-      { isNearEnd: false, cassette: 'present' },
-      { isNearEnd: true, cassette: 'present' },
-      { isNearEnd: false, cassette: 'removed' },
+      { isNearEnd: false, cassette: 'present', code: 1 },
+      { isNearEnd: true, cassette: 'present', code: 2 },
+      { isNearEnd: false, cassette: 'removed', code: 0 },
       // A cassette of the third kind in the fourth bay.
-      { isNearEnd: false, cassette: 'other' },
+      { isNearEnd: false, cassette: 'other', code: 3 },
     ]);
   });
 
