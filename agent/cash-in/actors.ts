@@ -12,7 +12,11 @@ import type { Parts } from '../parts.ts';
 import { isSaidKey, type Said, say } from '../texts/customer.ts';
 import { depositNote, returnNote } from './note.ts';
 import { arm, conclude, disarm, judge, quote } from './session.ts';
+import { FRESH_MS } from './terms.ts';
 import type { Withdraws } from './withdraws.ts';
+
+/** A note is in escrow, or refused, by then. */
+const DRAWING_MS = 5_000;
 
 /** Why a note came back: the catalogue's sentence for it, or the one that fits all. */
 function refusal(reason: string): Said {
@@ -41,6 +45,8 @@ export function cashInActors(parts: Parts, withdraws: Withdraws) {
       parts.acceptor.subscribe((event) => {
         switch (event.kind) {
           case 'note.inserted':
+            // A balance that would be too old for the note is renewed while it is drawn in.
+            void parts.walletWatch.balance(FRESH_MS - DRAWING_MS);
             sendBack({ type: 'note.inserted' });
             break;
           case 'note.escrowed':

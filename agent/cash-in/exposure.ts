@@ -18,13 +18,13 @@ const SPAN_MS = 300_000;
 const KEY = 'exposure';
 
 const spanSchema = z.object({ fromUnixMs: z.int(), principalSats: z.int() });
+const spansSchema = z.array(spanSchema);
 type Span = z.infer<typeof spanSchema>;
 
 /** The sums that still count. One that a wrong clock put in the future counts as of now. */
 function spans({ store, clock }: Parts): readonly Span[] {
   const now = clock.now();
-  return z
-    .array(spanSchema)
+  return spansSchema
     .parse(store.facts.get(KEY)?.value ?? [])
     .map((span) => ({ ...span, fromUnixMs: Math.min(span.fromUnixMs, spanOf(now)) }))
     .filter(({ fromUnixMs }) => fromUnixMs + SPAN_MS > now - DAY_MS);

@@ -24,8 +24,11 @@ const INTER_BYTE_MS = 50;
 const QUERY_ATTEMPTS = 3;
 /** How often an answer that came damaged is asked for again by NAK. Source: at most 3 times. */
 const NAKS_MAX = 3;
-/** Silence after our ACK or NAK: the frame itself takes 6.25 ms, and the bus rests for 10 ms. */
-const FREE_MS = 20;
+/**
+ * From the first byte of our ACK or NAK to the next command: the frame takes 6.25 ms, and the bus
+ * rests for at least 10 ms. Source: t_free, cash-hardware.md 3.2.
+ */
+export const BUS_REST_MS = 20;
 
 type MovingCommand = {
   [Name in CommandName]: (typeof commands)[Name]['moves'] extends true ? Name : never;
@@ -193,7 +196,7 @@ export class CcnetLink {
   /** ACK and NAK are answered by nobody, and the bus has to rest after them. */
   #confirm(word: 'ack' | 'nak'): void {
     this.#holdsCredit = false;
-    this.#freeAtMs = this.#options.clock.monotonic() + FREE_MS;
+    this.#freeAtMs = this.#options.clock.monotonic() + BUS_REST_MS;
     this.#options.port.write(encodeFrame([commands[word].code]));
   }
 

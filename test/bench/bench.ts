@@ -51,7 +51,7 @@ function measure(part: Part, { days, history, notes, folder }: Options): Promise
     case 'service':
       return measureService(folder, history);
     case 'deposits':
-      return depositTimes(VALIDATOR, notes, folder);
+      return depositTimes({ validator: VALIDATOR, notes, base: folder });
   }
 }
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { createActor } from 'xstate';
+import { cashInActors } from '#agent/cash-in/actors.ts';
 import { depositNote, returnNote } from '#agent/cash-in/note.ts';
 import { arm, conclude, disarm, judge, quote } from '#agent/cash-in/session.ts';
-import { learnCap, totalOf, transactionOf } from '#agent/cash-in/terms.ts';
+import { FRESH_MS, learnCap, totalOf, transactionOf } from '#agent/cash-in/terms.ts';
 import { hashClaimCode } from '#agent/claim-code.ts';
 import { newIntentId, type TransactionId } from '#protocol/base/ids.ts';
 import { minorPerBtc, sats } from '#protocol/base/money.ts';
@@ -334,6 +336,20 @@ describe('at escrow', () => {
     await rig.clock.advance(500);
     const outcome = await rig.run(judge(rig.parts, { ...session, value: dollars(20) }));
     expect(outcome).toMatchObject({ kind: 'refused', notice: { code } });
+  });
+
+  test.each([
+    ['old when it is drawn in is renewed before it is in escrow', 56_000, 5_000_000],
+    ['young enough is not asked for again', 50_000, 4_000_000],
+  ])('a balance that is %s', async (_, ageMs, known) => {
+    const rig = await new CashInRig({ fundSats: 4_000_000 }).ready();
+    await open(rig);
+    const news = createActor(cashInActors(rig.parts, rig.withdraws).acceptorNews).start();
+    await rig.clock.advance(ageMs);
+    rig.keeper.fund(1_000_000);
+    await escrow(rig, 20);
+    expect(await rig.run(rig.parts.walletWatch.balance(FRESH_MS))).toBe(known);
+    news.stop();
   });
 
   test('the budgets are asked again', async () => {
