@@ -9,7 +9,8 @@ const count = z.int().nonnegative();
 
 /** Any JSON value; one schema, so that the documentation can name it. */
 export const anyJson = z.json();
-const jsonObject = z.record(z.string(), anyJson);
+/** A JSON object. */
+export const jsonObject = z.record(z.string(), anyJson);
 
 /** What a customer does. `session` is made by the screen: 32 random hex digits a session. */
 const address = {

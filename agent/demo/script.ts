@@ -47,7 +47,7 @@ export interface ScriptResult {
   readonly differences?: readonly string[];
 }
 
-/** Notes that the script puts in, and the amount that it takes out. */
+/** Notes that the script puts in, and the most that it takes out. */
 const NOTES = [20, 50, 5];
 const PAYOUT_MINOR = 7_000;
 /** A step of the machine takes seconds; a bunker that restarts takes longer. */
@@ -101,6 +101,18 @@ function startDemoAgent(
   });
 }
 
+/** What a look at the screen gives while it does not show yet what is waited for. */
+type NotYet = false | null | undefined | 0;
+
+/** What was granted. @throws AtmError `refused` with the reason when it was not. */
+function granted<T extends { readonly ok: true }>(
+  what: string,
+  outcome: T | { readonly ok: false; readonly reason: string },
+): T {
+  if (outcome.ok) return outcome;
+  throw new AtmError('refused', `${what}: ${outcome.reason}`);
+}
+
 /** One customer with a script. */
 class Script {
   readonly #context: DemoContext;
@@ -129,10 +141,10 @@ class Script {
     let cashIn: object | null = null;
     let cashOut: object | null = null;
     for (const step of steps) {
-      await this.#until(`in service for ${step}`, (view) =>
-        view.state === 'idle' && view[step === 'cash-in' ? 'cashIn' : 'cashOut'].open
-          ? true
-          : undefined,
+      const direction = step === 'cash-in' ? 'cashIn' : 'cashOut';
+      await this.#until(
+        `in service for ${step}`,
+        (view) => view.state === 'idle' && view[direction].open,
       );
       if (step === 'cash-in') cashIn = await this.#cashIn();
       else {
@@ -167,30 +179,26 @@ class Script {
     for (const denomination of NOTES) {
       await this.#cashInUntil('the slot is open', (view) => {
         const fits = view.terms?.acceptedMinor.some((value) => value === denomination * 100);
-        return view.phase === 'inserting' && view.notes === notes && fits ? true : undefined;
+        return view.phase === 'inserting' && view.notes === notes && fits;
       });
       await this.#insert(denomination);
       notes += 1;
-      const total = await this.#cashInUntil(`$${denomination} is in`, (view) =>
-        view.notes === notes ? view.netSats : undefined,
+      const { netSats } = await this.#cashInUntil(
+        `$${denomination} is in`,
+        (view) => view.notes === notes && view,
       );
-      say(`$${denomination} deposited, ${total} sats after the fee`);
+      say(`$${denomination} deposited, ${netSats} sats after the fee`);
     }
-    const step = await this.#cashInUntil('the customer may finish', (view) =>
-      view.phase === 'inserting' ? view.step : undefined,
+    const { step } = await this.#cashInUntil(
+      'the customer may finish',
+      (view) => view.phase === 'inserting' && view,
     );
     await this.#command({ do: 'finish', session, step });
-    const offered = await this.#cashInUntil('the link is there', (view) =>
-      view.lnurl === null ? undefined : view,
-    );
-    const lnurl = offered.lnurl ?? '';
+    const lnurl = await this.#cashInUntil('the link is there', (view) => view.lnurl);
     say('withdraw link on the screen');
-    const claimed = this.#world.keeper.claim(lnurl);
-    if (!claimed.ok) throw new AtmError('refused', `the link was not paid: ${claimed.reason}`);
-    const ended = await this.#cashInUntil('the claim is seen', (view) =>
-      view.outcome === null ? undefined : view,
-    );
-    say(`claimed ${claimed.sats} sats: ${ended.outcome?.code}`);
+    const { sats } = granted('the claim', this.#world.keeper.claim(lnurl));
+    const ended = await this.#cashInUntil('the claim is seen', (view) => view.outcome && view);
+    say(`claimed ${sats} sats: ${ended.outcome?.code}`);
     await this.#command({ do: 'dismiss', session, step: ended.step });
     const { fiatMinor, principalSats, feeSats, netSats } = ended;
     const { currency } = this.#agent.service.view();
@@ -213,35 +221,27 @@ class Script {
   async #cashOut(): Promise<object> {
     const { say } = this.#options;
     const session = await this.#start('startCashOut');
-    const choosing = await this.#cashOutUntil('amounts are offered', (view) =>
-      view.phase === 'choosing' && view.offeredMinor.length > 0 ? view : undefined,
-    );
-    const amountMinor = choosing.offeredMinor.includes(PAYOUT_MINOR)
-      ? PAYOUT_MINOR
-      : (choosing.offeredMinor.at(-1) ?? 0);
-    await this.#command({ do: 'chooseAmount', session, step: choosing.step, amountMinor });
-    const invoiced = await this.#cashOutUntil('the invoice is there', (view) => {
-      if (view.outcome) throw new AtmError('refused', `no invoice: ${view.outcome.text}`);
-      return view.bolt11 === null ? undefined : view;
+    const { step, amountMinor } = await this.#cashOutUntil('amounts are offered', (view) => {
+      const most = view.offeredMinor.findLast((minor) => minor <= PAYOUT_MINOR);
+      return most && { step: view.step, amountMinor: most };
     });
-    say(`invoice over ${invoiced.wireSats} sats on the screen`);
-    const paid = this.#world.keeper.pay(invoiced.bolt11 ?? '');
-    if (!paid.ok) throw new AtmError('refused', `the invoice was not paid: ${paid.reason}`);
-    await this.#cashOutUntil('the cash is out', (view) =>
-      view.phase === 'presenting' || view.outcome !== null ? view : undefined,
+    await this.#command({ do: 'chooseAmount', session, step, amountMinor });
+    const bolt11 = await this.#cashOutUntil('the invoice is there', (view) => view.bolt11);
+    const paid = granted('the payment', this.#world.keeper.pay(bolt11));
+    say(`paid ${paid.sats} sats for the invoice on the screen`);
+    await this.#cashOutUntil(
+      'the cash is out',
+      (view) => view.phase === 'presenting' || view.outcome,
     );
     this.#hardware.dispenser.control({ do: 'take' });
-    const ended = await this.#cashOutUntil('the cash is taken', (view) =>
-      view.outcome === null ? undefined : view,
-    );
+    const ended = await this.#cashOutUntil('the cash is taken', (view) => view.outcome && view);
     say(`${ended.outcome?.code}: ${JSON.stringify(ended.dispensed)}`);
     await this.#command({ do: 'dismiss', session, step: ended.step });
     const { fiatMinor, principalSats, feeSats, wireSats, dispensed, reference } = ended;
     const { currency } = this.#agent.service.view();
-    const transaction = this.#agent.store.transactions
+    const paymentHash = this.#agent.store.transactions
       .recent(100)
-      .find((one) => one.reference === reference);
-    const paymentHash = transaction?.paymentHash ?? null;
+      .find((one) => one.reference === reference)?.paymentHash;
     return { fiatMinor, currency, principalSats, feeSats, wireSats, paymentHash, dispensed };
   }
 
@@ -252,33 +252,24 @@ class Script {
   }
 
   async #command(command: CustomerCommand): Promise<void> {
-    const result = await this.#agent.service.command(command);
-    if (!result.ok) throw new AtmError('refused', `${command.do}: ${result.reason}`);
+    granted(command.do, await this.#agent.service.command(command));
   }
 
-  #cashInUntil<T>(what: string, pick: (view: CashInView) => T | undefined): Promise<T> {
-    return this.#until(what, ({ session }) =>
-      session?.kind === 'cashIn' ? pick(session) : undefined,
-    );
+  #cashInUntil<T>(what: string, pick: (view: CashInView) => T | NotYet): Promise<T> {
+    return this.#until(what, ({ session }) => session?.kind === 'cashIn' && pick(session));
   }
 
-  #cashOutUntil<T>(what: string, pick: (view: CashOutView) => T | undefined): Promise<T> {
-    return this.#until(what, ({ session }) =>
-      session?.kind === 'cashOut' ? pick(session) : undefined,
-    );
+  #cashOutUntil<T>(what: string, pick: (view: CashOutView) => T | NotYet): Promise<T> {
+    return this.#until(what, ({ session }) => session?.kind === 'cashOut' && pick(session));
   }
 
   /** Waits until the view says it, at most a minute. */
-  async #until<T>(what: string, pick: (view: MachineView) => T | undefined): Promise<T> {
+  async #until<T>(what: string, pick: (view: MachineView) => T | NotYet): Promise<T> {
     const { service } = this.#agent;
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const { promise, resolve } = Promise.withResolvers<T>();
     const look = (view: MachineView) => {
-      try {
-        const found = pick(view);
-        if (found !== undefined) resolve(found);
-      } catch (error) {
-        reject(error);
-      }
+      const found = pick(view);
+      if (found) resolve(found);
     };
     const off = service.subscribe(look);
     look(service.view());

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert';
 import { z } from 'zod';
-import { minorUnits } from '#protocol/base/money.ts';
+import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
 import type { JsonValue } from '#state/json.ts';
 import {
   type Account,
@@ -44,14 +44,15 @@ const OUTSIDE: ReadonlySet<Account> = new Set(['customer', 'technician', 'unacco
 /** What was counted leaves its place, after the books were put right. */
 function countedMoves(
   place: Account,
-  counted: Pick<BoxStanding, 'counted' | 'expected'>,
+  counted: readonly Pile[],
+  expected: readonly Pile[],
 ): PlannedMove[] {
-  const differences = differencesOf(counted).map(({ value, count }): PlannedMove => {
+  const differences = differencesOf({ counted, expected }).map(({ value, count }): PlannedMove => {
     return count > 0
       ? { from: 'unaccounted', to: place, value, count, what: 'over' }
       : { from: place, to: 'unaccounted', value, count: -count, what: 'short' };
   });
-  const taken = (counted.counted ?? []).map(({ value, count }): PlannedMove => {
+  const taken = counted.map(({ value, count }): PlannedMove => {
     return { from: place, to: 'technician', value, count, what: 'counted' };
   });
   return [...differences, ...taken];
@@ -67,7 +68,8 @@ function outMoves(place: Account, one: BayStanding | BoxStanding): PlannedMove[]
   if (one.choice === 'seal' && one.seal !== null) {
     return sealedMoves(place, one.seal, one.expected);
   }
-  return one.choice === 'count' && one.counted !== null ? countedMoves(place, one) : [];
+  if (one.choice !== 'count' || one.counted === null) return [];
+  return countedMoves(place, one.counted, one.expected);
 }
 
 /** Everything that the answers, and the tests that ran, move. */
@@ -100,11 +102,11 @@ const keyOf = ({ from, to, value }: Omit<PlannedMove, 'what' | 'count'>): string
   `${from}>${to}>${value}`;
 
 /** One line for each way and value. */
-function inSum(moves: readonly Omit<PlannedMove, 'what'>[]) {
-  const sums = new Map<string, Omit<PlannedMove, 'what'>>();
-  for (const { from, to, value, count } of moves) {
-    const key = keyOf({ from, to, value });
-    sums.set(key, { from, to, value, count: count + (sums.get(key)?.count ?? 0) });
+function inSum<Move extends Omit<PlannedMove, 'what'>>(moves: readonly Move[]): Map<string, Move> {
+  const sums = new Map<string, Move>();
+  for (const move of moves) {
+    const key = keyOf(move);
+    sums.set(key, { ...move, count: move.count + (sums.get(key)?.count ?? 0) });
   }
   return sums;
 }
@@ -116,10 +118,14 @@ export function bookedOf(booked: readonly JsonValue[]) {
 
 /** What an account would hold had this exchange not begun. */
 export function withoutBooked(store: Store, booked: readonly JsonValue[], place: Account): Pile[] {
-  const held = new Map(store.ledger.balance(place).map(({ value, count }) => [value, count]));
-  for (const { from, to, value, count } of bookedOf(booked)) {
-    const change = (from === place ? count : 0) - (to === place ? count : 0);
-    if (change !== 0) held.set(value, (held.get(value) ?? 0) + change);
+  const back = bookedOf(booked).flatMap(({ from, to, value, count }) => [
+    { account: from, value, count },
+    { account: to, value, count: -count },
+  ]);
+  const there = store.ledger.balance(place).map((pile) => ({ account: place, ...pile }));
+  const held = new Map<MinorUnits, number>();
+  for (const { account, value, count } of [...there, ...back]) {
+    if (account === place) held.set(value, count + (held.get(value) ?? 0));
   }
   return [...held]
     .map(([value, count]) => ({ value, count }))
@@ -147,8 +153,7 @@ export function bookDifference(
   }
   for (const [key, move] of wanted) {
     const missing = move.count - (done.get(key)?.count ?? 0);
-    const what = plan.find((one) => keyOf(one) === key)?.what ?? 'counted';
-    if (missing > 0) due.push({ ...move, count: missing, what });
+    if (missing > 0) due.push({ ...move, count: missing });
   }
   const cause = (what: string) => `exchange ${reference}: ${what}`;
   for (let left = due; left.length > 0; ) {
@@ -159,7 +164,7 @@ export function bookDifference(
     store.ledger.move({ from, to, value, count, currency, cause: cause(what) });
     left = left.filter((move) => move !== next);
   }
-  return [...wanted.values()].map((move) => ({ ...move }));
+  return [...wanted.values()].map(({ from, to, value, count }) => ({ from, to, value, count }));
 }
 
 const isThere = (store: Store, { from, value, count }: PlannedMove): boolean =>

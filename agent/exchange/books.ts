@@ -1,5 +1,6 @@
 /** Brings the note ledger and the bays to what the answers of an exchange say; inside a commit. */
 
+import assert from 'node:assert';
 import type { CashUnit } from '#state/cash-units.ts';
 import type { Exchange } from '#state/exchanges.ts';
 import type { Parts } from '../parts.ts';
@@ -37,12 +38,10 @@ export function runningOf(
  */
 export function bookAnswers(parts: Pick<Parts, 'store' | 'config'>, exchange: Exchange): Standing {
   const { store, config } = parts;
-  const running = runningOf(parts, exchange);
-  if (!running) throw new Error(`exchange ${exchange.id} is not set up`);
-  const { standing } = running;
-  const booked = store.exchanges.get(exchange.id)?.booked ?? [];
+  const standing = runningOf(parts, exchange)?.standing;
+  assert(standing, 'nothing is answered before the exchange is set up');
   const plan = planOf(standing);
-  const { reference } = exchange;
+  const { reference, booked } = exchange;
   store.exchanges.book(
     exchange.id,
     bookDifference(store, config.currency, reference, plan, booked),

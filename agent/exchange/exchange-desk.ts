@@ -244,14 +244,8 @@ export class ExchangeDesk {
   #concludeLeft(exchange: Exchange): void {
     const running = runningOf(this.#parts, exchange);
     if (!running?.standing.testing) return;
-    for (const step of this.#parts.store.exchanges.steps(exchange.id)) {
-      if (step.outcome !== undefined || step.answer.choice !== 'run') continue;
-      const bay = running.setup.bays.find(({ position }) => position === step.question.position);
-      if (!bay) continue;
-      const { position } = bay;
-      const asked = { exchange: exchange.id, step: step.ordinal, position };
-      concludeUnbegun(this.#parts, { ...asked, to: running.setup.testTo });
-    }
+    const asked = { exchange: exchange.id, ...running.standing.testing };
+    concludeUnbegun(this.#parts, { ...asked, to: running.setup.testTo });
   }
 
   #startTest(asked: TestAsked): void {

@@ -1,5 +1,7 @@
 /** Questions as they are asked, answers as they are checked. Says nothing of what is expected. */
+import assert from 'node:assert';
 import type { UnitNotes } from '#hal/cash-dispenser.ts';
+import type { Position } from '#protocol/base/ids.ts';
 import { denominationOfMinor, type MinorUnits } from '#protocol/base/money.ts';
 import type { JsonObject } from '#state/json.ts';
 import { type Account, account, bagAccount } from '#state/note-ledger.ts';
@@ -55,7 +57,7 @@ function facesOf({ store, acceptor, config }: Parts): number[] {
 
 const bayAt = ({ standing }: Running, position: number): BayStanding => {
   const bay = standing.bays.find(({ before }) => before.position === position);
-  if (!bay) throw new Error(`there is no bay ${position} in this exchange`);
+  assert(bay, 'what is asked about is a bay of this exchange');
   return bay;
 };
 
@@ -100,8 +102,7 @@ export function questionView(parts: Parts, running: Running, mayTest: boolean): 
       return { ...asks, denomination, to: running.setup.testTo, permitted: mayTest, last };
     }
     case 'reason': {
-      const one = placeAt(running, asks.place);
-      const differences = one ? differencesFor(one, currency) : [];
+      const differences = differencesFor(placeAt(running, asks.place), currency);
       return { ...asks, differences, reasons: [...overShortReasons] };
     }
     case 'box':
@@ -116,13 +117,15 @@ export function questionView(parts: Parts, running: Running, mayTest: boolean): 
 }
 
 function given<Value>(value: Value | null): Value {
-  if (value === null) throw new Error('the exchange asks of a bay that it knows nothing of');
+  assert(value !== null, 'what is asked about was said before');
   return value;
 }
 
-function placeAt({ standing }: Running, place: string): BayStanding | BoxStanding | undefined {
+function placeAt({ standing }: Running, place: string): BayStanding | BoxStanding {
   const box = standing.boxes.find((one) => one.place === place);
-  return box ?? standing.bays.find(({ before }) => `bay:${before.position}` === place);
+  const found = box ?? standing.bays.find(({ before }) => `bay:${before.position}` === place);
+  assert(found, 'what is asked about is a place of this exchange');
+  return found;
 }
 
 function choicesOf(running: Running, asks: Asked): ('leave' | 'count' | 'seal' | 'confirm')[] {
@@ -134,12 +137,11 @@ function choicesOf(running: Running, asks: Asked): ('leave' | 'count' | 'seal' |
 }
 
 /** Whether the dispenser can hand out such notes from this bay. */
-function isHeld({ dispenser, config }: Parts, position: number, face: number): boolean {
+function isHeld({ dispenser, config }: Parts, position: Position, face: number): boolean {
   const { currency } = config;
-  const at = dispenser.capabilities.positions.find((one) => one === position);
-  if (at === undefined) return false;
-  const notes: UnitNotes = { position: at, currency, value: faceValue(face, currency) };
-  return dispenser.holds?.(notes) ?? true;
+  const notes: UnitNotes = { position, currency, value: faceValue(face, currency) };
+  const isThere = dispenser.capabilities.positions.includes(position);
+  return isThere && (dispenser.holds?.(notes) ?? true);
 }
 
 /**
@@ -180,8 +182,10 @@ export function factsOf(parts: Parts, running: Running, answer: ExchangeAnswer):
   }
 }
 
-/** The bay that is asked about; 0, which is none, for a question about something else. */
-const positionIn = (asks: Asked): number => ('position' in asks ? asks.position : 0);
+function positionIn(asks: Asked): Position {
+  assert('position' in asks, 'it is asked about a bay');
+  return asks.position;
+}
 
 const bayValue = (running: Running, asks: Asked): MinorUnits =>
   given(bayAt(running, positionIn(asks)).before.value);
@@ -245,8 +249,7 @@ export function pilesOf(
 /** What the place would hold by the books, were it not for this exchange. */
 function expectedAt({ store }: Parts, { exchange }: Running, asks: Asked): JsonObject {
   const place: Account = account(placeOf(asks));
-  const { booked } = store.exchanges.get(exchange.id) ?? exchange;
-  return { expected: withoutBooked(store, booked, place).map((pile) => ({ ...pile })) };
+  return { expected: withoutBooked(store, exchange.booked, place).map((pile) => ({ ...pile })) };
 }
 
 /** What the places are told of once they were counted. */

@@ -5,7 +5,7 @@ import type { Exchange } from '#state/exchanges.ts';
 import { canonicalJson, type JsonObject } from '#state/json.ts';
 import type { Store } from '#state/store.ts';
 import type { VisitRecord } from '#state/visit-records.ts';
-import { anyJson } from '../api/schemas.ts';
+import { anyJson, jsonObject } from '../api/schemas.ts';
 import type { RecordView } from '../api/visit-schemas.ts';
 import type { Parts } from '../parts.ts';
 import { bookedOf } from './bookings.ts';
@@ -128,9 +128,12 @@ export function exchangeBody(
       denomination: faceOf(value, currency),
     })),
     takenBack: back.map(({ place, piles }) => ({ place, counted: pilesFor(piles, currency) })),
-    moves: bookedOf(store.exchanges.get(exchange.id)?.booked ?? []).map(
-      ({ from, to, value, count }) => ({ from, to, denomination: faceOf(value, currency), count }),
-    ),
+    moves: bookedOf(exchange.booked).map(({ from, to, value, count }) => ({
+      from,
+      to,
+      denomination: faceOf(value, currency),
+      count,
+    })),
   };
 }
 
@@ -147,14 +150,10 @@ function bayBefore({ before }: BayStanding, currency: string): JsonObject {
 /** A record for the API. */
 export function recordView(record: VisitRecord): RecordView {
   const { number, hash, kind, reference, atUnixMs, body, event } = record;
-  const plain = anyJson.parse(JSON.parse(canonicalJson(body)));
   return {
     ...{ number, hash, kind, reference, atUnixMs },
-    body: isObject(plain) ? plain : {},
+    body: jsonObject.parse(JSON.parse(canonicalJson(body))),
     signature: event === undefined ? 'queued' : 'signed',
     event: event === undefined ? null : anyJson.parse(JSON.parse(canonicalJson(event))),
   };
 }
-
-const isObject = (value: unknown): value is RecordView['body'] =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -2,11 +2,11 @@
  * How an exchange stands, told from its answers alone, and what it asks next. Pure: the rows are
  * the memory, so that a power cut, another line or another person goes on where it was.
  */
+import assert from 'node:assert';
 import { z } from 'zod';
 import { type Position, position } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
 import type { ExchangeStep } from '#state/exchanges.ts';
-import type { JsonValue } from '#state/json.ts';
 import { type ExchangeAnswer, exchangeAnswer, type overShortReason } from '../api/visit-schemas.ts';
 
 const value = z.int().positive().transform(minorUnits);
@@ -56,7 +56,13 @@ const asked = z.discriminatedUnion('kind', [
 ]);
 export type Asked = z.output<typeof asked>;
 
-const factsSchema = z.object({ expected: z.array(pile).default([]), value: value.optional() });
+/** What the books said when an answer was given; a wrong kind of answer has none of it. */
+const expectedIn = ({ facts }: ExchangeStep) =>
+  z.object({ expected: z.array(pile) }).parse(facts).expected;
+const valueIn = ({ facts }: ExchangeStep) => z.object({ value }).parse(facts).value;
+/** Values were made of denominations when the answer was given, by the currency of then. */
+const countedIn = ({ facts }: ExchangeStep) =>
+  z.object({ counted: z.array(pile) }).parse(facts).counted;
 
 /** How a test dispense ended. `none`: it failed, and what moved is known. */
 export const testOutcome = z.object({
@@ -106,7 +112,7 @@ export interface Standing {
   readonly boxes: readonly BoxStanding[];
   readonly tests: readonly TestRun[];
   /** A test dispense of which the end is not written yet. */
-  readonly testing: boolean;
+  readonly testing: { readonly step: number; readonly position: Position } | undefined;
   readonly asks: Asked;
   /** The answer that undo would take back. */
   readonly last: number | undefined;
@@ -141,23 +147,26 @@ export function standingOf(setup: Setup, steps: readonly ExchangeStep[]): Standi
   return {
     ...lists,
     tests: answers.flatMap(testRunOf),
-    testing: answers.some((step) => isRun(step) && step.outcome === undefined),
+    testing: answers.flatMap(openTestOf)[0],
     asks: nextQuestion(lists.bays, lists.boxes),
     last: last?.ordinal,
     step: (steps.at(-1)?.ordinal ?? 0) + 1,
   };
 }
 
-const isRun = (step: ExchangeStep): boolean =>
-  questionOf(step).kind === 'test' && step.answer.choice === 'run';
+function openTestOf(step: ExchangeStep): { step: number; position: Position }[] {
+  const question = questionOf(step);
+  const isOpen = step.answer.choice === 'run' && step.outcome === undefined;
+  if (question.kind !== 'test' || !isOpen) return [];
+  return [{ step: step.ordinal, position: question.position }];
+}
 
 function testRunOf(step: ExchangeStep): TestRun[] {
   const question = questionOf(step);
   if (question.kind !== 'test' || step.outcome === undefined) return [];
-  const { value: face } = factsSchema.parse(step.facts);
-  if (face === undefined) return [];
   const outcome = testOutcome.parse(step.outcome);
-  return [{ ...outcome, position: question.position, value: face, atUnixMs: step.atUnixMs }];
+  const { position: at } = question;
+  return [{ ...outcome, position: at, value: valueIn(step), atUnixMs: step.atUnixMs }];
 }
 
 /** Puts one answer in its place. */
@@ -177,24 +186,24 @@ function answered(
 /** The place that a question is about. */
 export function placeOf(question: Asked): string {
   if ('position' in question) return `bay:${question.position}`;
-  return 'place' in question ? question.place : '';
+  assert('place' in question, 'an answer is about a place');
+  return question.place;
 }
 
 function changeOf(step: ExchangeStep): Partial<Counted> {
   const answer = answerOf(step);
-  const { expected, value: face } = factsSchema.parse(step.facts);
   switch (answer.kind) {
     case 'bay':
     case 'box':
       return { choice: answer.choice };
     case 'seal':
-      return { seal: answer.seal, expected };
-    case 'bayCount':
-      return face === undefined
-        ? {}
-        : { counted: [{ value: face, count: answer.count }], expected };
+      return { seal: answer.seal, expected: expectedIn(step) };
+    case 'bayCount': {
+      const counted = [{ value: valueIn(step), count: answer.count }];
+      return { counted, expected: expectedIn(step) };
+    }
     case 'boxCount':
-      return { counted: pilesIn(step.facts.counted), expected };
+      return { counted: countedIn(step), expected: expectedIn(step) };
     case 'reason':
       return { reason: answer.reason, note: answer.note };
     default:
@@ -202,15 +211,9 @@ function changeOf(step: ExchangeStep): Partial<Counted> {
   }
 }
 
-/** Values were made of denominations when the answer was given, by the currency of then. */
-function pilesIn(counted: JsonValue | undefined): readonly Pile[] {
-  return z.array(pile).parse(counted ?? []);
-}
-
 function bayChangeOf(step: ExchangeStep): Partial<BayStanding> {
   const answer = answerOf(step);
-  const { value: face } = factsSchema.parse(step.facts);
-  if (answer.kind === 'denomination') return face === undefined ? {} : { value: face };
+  if (answer.kind === 'denomination') return { value: valueIn(step) };
   if (answer.kind === 'load') return { count: answer.count };
   if (answer.kind !== 'test') return {};
   if (answer.choice === 'skip') return { test: 'skipped' };
@@ -291,11 +294,7 @@ export function takenBack(steps: readonly ExchangeStep[]): { place: string; pile
   return steps
     .filter(({ undoneAtUnixMs }) => undoneAtUnixMs !== undefined)
     .flatMap((step) => {
-      const counted = countIn(step);
+      const { counted } = changeOf(step);
       return counted ? [{ place: placeOf(questionOf(step)), piles: [...counted] }] : [];
     });
-}
-
-function countIn(step: ExchangeStep): readonly Pile[] | null {
-  return questionOf(step).kind === 'undo' ? null : (changeOf(step).counted ?? null);
 }

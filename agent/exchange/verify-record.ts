@@ -104,8 +104,9 @@ export function verifyRecords(
     if (fault) return fault;
     before = record;
   }
-  const [from, to] = [records[0], records.at(-1)].map((one) => linkSchema.parse(one?.body).number);
-  return { outcome: 'ok', records: records.length, pubkey: machine, from: from ?? 0, to: to ?? 0 };
+  const numberOf = (record: Record | undefined) => linkSchema.parse(record?.body).number;
+  const [from, to] = [numberOf(records[0]), numberOf(before)];
+  return { outcome: 'ok', records: records.length, pubkey: machine, from, to };
 }
 
 function readAll(text: string): readonly unknown[] {

@@ -4,7 +4,7 @@ import type { ExchangeAnswer } from '#agent/api/visit-schemas.ts';
 import { F56Device } from '#hal/simulator/f56/device.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import type { Clock } from '#protocol/base/clock.ts';
-import { ALL, type Plan, Visit, whyOf } from './visit-rig.ts';
+import { ALL, OWNER, type Plan, Visit, whyOf } from './visit-rig.ts';
 
 let visit: Visit;
 afterEach(async () => {
@@ -232,6 +232,34 @@ test('an answer taken back after a test: the test stays, and so does what it mov
   const { record } = visit.close();
   expect(record.body.tests).toMatchObject([{ position: 1, class: 'exact', rejected: 1 }]);
   expect(visit.store.verify().ledger).toBe('ok');
+});
+
+test('a tray that is counted again after a test is held against what lay in it before', async () => {
+  visit = await Visit.begin();
+  await visit.open();
+  await visit.walk({ bays: { 1: { out: 10, load: 10 } }, boxes: 'count', tests: 'run' });
+  // The test, and the count of the tray.
+  visit.undo();
+  visit.undo();
+  expect(visit.view.asks).toMatchObject({ kind: 'boxCount', place: 'reject' });
+  visit.answer({ kind: 'boxCount', counts: [] });
+  expect(visit.view.boxes[1]).toMatchObject({ place: 'reject', differences: [] });
+  // The owner may look, and is not asked to test.
+  expect(visit.service.exchange(OWNER).exchange?.asks).toMatchObject({ permitted: false });
+  await visit.walk({ tests: 'skip' });
+  visit.close();
+  expect(visit.counts()).toContain('reject 20: 1');
+  expect(visit.store.verify().ledger).toBe('ok');
+});
+
+test('abandoned once more, for an answer that was lost, it is the same end', async () => {
+  visit = await Visit.begin();
+  await visit.open();
+  visit.answer({ kind: 'bay', choice: 'count' });
+  const { id: exchange, step } = visit.view;
+  const ended = visit.abandon('rain');
+  expect(visit.service.abandon(visit.who, { exchange, step }, 'rain')).toEqual(ended);
+  expect(visit.store.visitRecords.list(0, 10)).toHaveLength(1);
 });
 
 test('abandoned: bays that were touched are unknown, the others serve', async () => {
