@@ -32,7 +32,7 @@ describe('on a whole machine', () => {
     visit.answer({ kind: 'bay', choice: 'leave' });
     expect(visit.view.asks).toEqual({
       ...{ kind: 'bay', position: 3, denomination: null, parked: false, accuracy: 'unknown' },
-      choices: ['leave', 'count'],
+      ...{ choices: ['leave', 'count'], swapped: false },
     });
     visit.answer({ kind: 'bay', choice: 'count' });
     // Nothing is known that could be counted: it asks what is put in.
