@@ -1,4 +1,5 @@
 /** Fetches small JSON from servers that are not trusted: no redirects, little time, few bytes. */
+import { smallGet } from '#protocol/small-get.ts';
 
 /** Fetches and parses JSON; injected so that a simulation needs no network. @throws any error */
 export type FetchJson = (url: string) => Promise<unknown>;
@@ -19,24 +20,16 @@ export function makeFetchJson(heardDate: HeardDate = () => undefined): FetchJson
 }
 
 async function fetchOver(url: string, heardDate: HeardDate): Promise<unknown> {
-  const response = await fetch(url, {
-    redirect: 'error',
-    signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
-    headers: { accept: 'application/json' },
+  const { status, text } = await smallGet(url, {
+    accept: 'application/json',
+    limitMs: ANSWER_LIMIT_MS,
+    bytesMax: ANSWER_BYTES_MAX,
+    onHead: ({ date, age }) => {
+      // A cache in between repeats an old date and says how old it is. Source: RFC 9111, 5.1.
+      const unixMs = Date.parse(date ?? '') + Number(age ?? 0) * 1000 + DATE_ERROR_MS;
+      if (Number.isFinite(unixMs)) heardDate(new URL(url).hostname, unixMs);
+    },
   });
-  const dateUnixMs = Date.parse(response.headers.get('date') ?? '');
-  // A cache in between repeats an old date and says how old it is. Source: RFC 9111, 5.1.
-  const ageMs = Number(response.headers.get('age') ?? 0) * 1000;
-  const unixMs = dateUnixMs + ageMs + DATE_ERROR_MS;
-  if (Number.isFinite(unixMs)) heardDate(new URL(url).hostname, unixMs);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    // Leaving the loop cancels the stream, so that an endless answer ends here.
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is above ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(chunk);
-  }
-  if (!response.ok) throw new Error(`the server says ${response.status}`);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  if (status < 200 || status > 299) throw new Error(`the server says ${status}`);
+  return JSON.parse(text);
 }

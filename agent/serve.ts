@@ -4,13 +4,12 @@
  */
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { Command, CommanderError } from 'commander';
+import { parseArgs } from 'node:util';
 import { SystemPort } from '#hal/serial-port.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
 import { ConfigError, messageOf, StoreError } from '#protocol/base/errors.ts';
 import { createLog } from '#protocol/base/log.ts';
 import { BACKUP_LIMIT_MS } from '#state/backup.ts';
-import { startApi } from './api/server.ts';
 import { readConfig } from './config.ts';
 import { makeAcceptor, makeDispenser } from './devices.ts';
 import { type Agent, startAgent } from './main.ts';
@@ -26,8 +25,17 @@ interface Output {
 
 interface ServeOptions {
   readonly config: string;
-  readonly updatePlan?: string;
+  readonly updatePlan: string | undefined;
 }
+
+const USAGE = `Usage: spire-agent --config <file> [--update-plan <file>]
+
+The agent of a bitSpire cash machine, on its real ports.
+
+  --config <file>       configuration file
+  --update-plan <file>  where the plan of an update lies while one is under way
+  --help                these lines
+`;
 
 /** Longest the ending may take, ms; then the process ends as it is, and the next start recovers. */
 const STOP_LIMIT_MS = 20_000;
@@ -39,28 +47,44 @@ const STOP_LIMIT_MS = 20_000;
  */
 export async function run(argv: readonly string[], streams: Output = process): Promise<number> {
   const { stdout, stderr } = streams;
-  const program = new Command('spire-agent')
-    .description('The agent of a bitSpire cash machine, on its real ports.')
-    .requiredOption('--config <file>', 'configuration file')
-    .option('--update-plan <file>', 'where the plan of an update lies while one is under way')
-    .configureOutput({
-      writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text),
-    })
-    .exitOverride();
+  let options: ServeOptions | undefined;
   try {
-    program.parse([...argv], { from: 'user' });
+    options = readArguments(argv);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
+    stderr.write(`${messageOf(error)}\n`);
+    return 2;
+  }
+  if (!options) {
+    stdout.write(USAGE);
+    return 0;
   }
   try {
-    return await serve(program.opts<ServeOptions>(), stdout);
+    return await serve(options, stdout);
   } catch (error) {
     if (!(error instanceof ConfigError) && !(error instanceof StoreError)) throw error;
     stderr.write(`${messageOf(error)}\n`);
     return error instanceof ConfigError ? 78 : 75;
   }
+}
+
+/**
+ * What is on the command line, by Node's own parser: commander would be loaded for two words.
+ * Undefined for the question what may be there.
+ * @throws TypeError for anything else
+ */
+function readArguments(argv: readonly string[]): ServeOptions | undefined {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      config: { type: 'string' },
+      'update-plan': { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  const { config, 'update-plan': updatePlan, help } = values;
+  if (help) return undefined;
+  if (config === undefined) throw new TypeError("required option '--config <file>' is missing");
+  return { config, updatePlan };
 }
 
 async function serve(
@@ -93,6 +117,8 @@ async function serve(
     }),
     dispenser: makeDispenser({ ...hal, ...modelOf(dispenser), port: port(dispenser) }),
   });
+  // Loaded while the devices make themselves ready, which takes them longer.
+  const { startApi } = await import('./api/server.ts');
   const api = await startApi({
     service: { ...agent.service, backup: patientBackup(agent, watchdog) },
     log: log.child({ room: 'agent' }),

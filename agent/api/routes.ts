@@ -2,7 +2,6 @@
  * The table of the local API: every path, who may call it, what goes in and what comes out. The
  * server is built from it and so is the documentation, so that the two cannot drift apart.
  */
-import QRCode from 'qrcode';
 import { z } from 'zod';
 import { AtmError, ConfigError, messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId } from '#protocol/base/ids.ts';
@@ -399,6 +398,8 @@ async function qrOf(service: SpireService): Promise<string> {
   const { session } = service.view();
   const payload = session?.kind === 'cashIn' ? session.lnurl : (session?.bolt11 ?? null);
   if (payload === null) throw new ApiError('notFound', 'There is no QR code to show now.');
+  // Loaded for the first customer: the start of the service does not wait for it.
+  const { default: QRCode } = await import('qrcode');
   return QRCode.toString(payload.toUpperCase(), {
     type: 'svg',
     margin: 4,

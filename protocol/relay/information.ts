@@ -1,5 +1,6 @@
 /** What a relay says of its own limits (NIP-11). They may only narrow ours, as anyone can lie. */
 import { z } from 'zod';
+import { smallGet } from '../small-get.ts';
 
 /** Limits of a relay; what it does not say is undefined. */
 export interface RelayInformation {
@@ -31,20 +32,12 @@ export function readInformation(value: unknown): RelayInformation | undefined {
 /** Asks over HTTP, at the relay's own address. */
 export const fetchInformation: FetchInformation = async (url) => {
   try {
-    const response = await fetch(url.replace(/^ws/, 'http'), {
-      redirect: 'error',
-      signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
-      headers: { accept: 'application/nostr+json' },
+    const { text } = await smallGet(url.replace(/^ws/, 'http'), {
+      accept: 'application/nostr+json',
+      limitMs: ANSWER_LIMIT_MS,
+      bytesMax: ANSWER_BYTES_MAX,
     });
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of response.body ?? []) {
-      bytes += chunk.byteLength;
-      // Leaving the loop cancels the stream, so that an endless answer ends here.
-      if (bytes > ANSWER_BYTES_MAX) return undefined;
-      chunks.push(chunk);
-    }
-    return readInformation(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+    return readInformation(JSON.parse(text));
   } catch {
     // Whatever is wrong with it: many relays have none, and the link does without.
     return undefined;

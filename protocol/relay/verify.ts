@@ -13,9 +13,19 @@ export type Verify = (event: SignedEvent) => boolean;
 const ID = /^[0-9a-f]{64}$/;
 const SIGNATURE = /^[0-9a-f]{128}$/;
 
-/** `node --jitless`, as a hardened service may run it, has no WebAssembly. */
-const quick = 'WebAssembly' in globalThis;
-if (quick) setNostrWasm(await initNostrWasm());
+let quick = false;
+
+/**
+ * Resolves when the quick one is in use: it is compiled beside the start of everything else, which
+ * would wait for it 80 ms. `node --jitless`, as a hardened service may run it, has no WebAssembly.
+ */
+export const quickVerifier: Promise<void> = useQuick();
+
+async function useQuick(): Promise<void> {
+  if (!('WebAssembly' in globalThis)) return;
+  setNostrWasm(await initNostrWasm());
+  quick = true;
+}
 
 /** Verifies an event. It may be of any origin and shape. */
 export const verifySignature: Verify = (event) => {

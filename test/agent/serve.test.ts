@@ -82,6 +82,8 @@ describe('the service', () => {
   test('wrong usage is 2, and --help is no fault', async () => {
     expect(await run([], terminal)).toBe(2);
     expect(terminal.error.text).toContain("required option '--config <file>'");
+    expect(await run(['--config', 'spire.json', '--demo'], terminal)).toBe(2);
+    expect(terminal.error.last).toContain("'--demo'");
     expect(await run(['--help'], terminal)).toBe(0);
     expect(terminal.out.text).toContain('Usage: spire-agent');
   });

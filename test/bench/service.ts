@@ -7,6 +7,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { type MachineView, machineView } from '#agent/api/schemas.ts';
 import { demoConfig, openHardware, openWorld, pairOnce } from '#agent/demo/machine.ts';
 import { makeAcceptor, makeDispenser } from '#agent/devices.ts';
@@ -32,8 +33,8 @@ const TICKS_PER_SECOND = 100;
 
 /** How long it took, and what it takes. */
 export interface ServiceNumbers {
-  /** From the start of the process to both directions open, ms: middle of three. */
-  readonly startMs: number;
+  /** From the start of the process to both directions open: middle of three. */
+  readonly start: StartTimes;
   /** What the two devices take for their own initialising, ms, which nobody can shorten. */
   readonly devicesMs: number;
   /** The same with so many old transactions. */
@@ -44,6 +45,20 @@ export interface ServiceNumbers {
   readonly bareNodeBytes: number;
   /** Of one core, both devices polled and watched over as in service. */
   readonly idlePercent: number;
+}
+
+/** When each step of a start was done, ms after the start of the process. */
+export interface StartTimes {
+  /** Everything is loaded, the state is open: the journal says `agent.started`. */
+  readonly openMs: number;
+  /** Both devices have said who they are. */
+  readonly identifiedMs: number;
+  /** Both devices are initialised. */
+  readonly initialisedMs: number;
+  /** Both directions are open. */
+  readonly inServiceMs: number;
+  /** What the process took of a core until then, ms; hardly depends on what else runs. */
+  readonly processorMs: number;
 }
 
 /** Measures the service. The folder is on the disk that is measured. */
@@ -57,18 +72,19 @@ export async function measureService(base: string, history: number): Promise<Ser
     const config = demoConfig(folder, DEVICES, hardware.ports, 0);
     const configFile = join(folder, 'config.json');
     writeFileSync(configFile, JSON.stringify(config));
+    const state = join(config.paths.state, 'state.sqlite');
     const start = () => startService(program, configFile, config.paths.socket);
     // The first one fills the devices' and the disk's caches, and is not counted.
     await (await start()).end();
     const devicesMs = await devicesAlone(hardware.ports);
-    const fresh = await threeStarts(start);
+    const fresh = await threeStarts(start, state);
     const last = await start();
     const idle = await idleNumbers(last.pid);
     await last.end();
-    appendHistory(join(config.paths.state, 'state.sqlite'), history, systemClock.now());
-    const old = await threeStarts(start);
+    appendHistory(state, history, systemClock.now());
+    const startWithHistoryMs = (await threeStarts(start, state)).inServiceMs;
     const bareNodeBytes = await bareNode();
-    return { startMs: fresh, devicesMs, history, startWithHistoryMs: old, bareNodeBytes, ...idle };
+    return { start: fresh, devicesMs, history, startWithHistoryMs, bareNodeBytes, ...idle };
   } finally {
     hardware.stop();
     await world.stop();
@@ -94,7 +110,9 @@ function compile(folder: string): string {
 
 /** A service that serves. */
 interface Running {
-  readonly tookMs: number;
+  readonly startUnixMs: number;
+  readonly inServiceMs: number;
+  readonly processorMs: number;
   readonly pid: number;
   end(): Promise<void>;
 }
@@ -104,7 +122,7 @@ async function startService(
   configFile: string,
   socketPath: string,
 ): Promise<Running> {
-  const startMs = nowMs();
+  const [startUnixMs, startMs] = [systemClock.now(), nowMs()];
   const { flags, env } = unitOfNode();
   const child = spawn(process.execPath, [...flags, program, '--config', configFile], {
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -117,7 +135,9 @@ async function startService(
     if (isLate || child.exitCode !== null) throw new Error(`not in service: ${answer?.text}`);
     await sleep(systemClock, LOOK_MS);
   }
-  return { tookMs: nowMs() - startMs, pid: child.pid ?? 0, end: () => endOf(child) };
+  const [inServiceMs, pid] = [nowMs() - startMs, child.pid ?? 0];
+  const processorMs = processorSeconds(pid) * 1_000;
+  return { startUnixMs, inServiceMs, processorMs, pid, end: () => endOf(child) };
 }
 
 /** How the unit starts Node: its flags, and what it sets around it. */
@@ -145,14 +165,33 @@ async function endOf(child: ChildProcess): Promise<void> {
 }
 
 /** Middle of three. */
-async function threeStarts(start: () => Promise<Running>): Promise<number> {
-  const times: number[] = [];
+async function threeStarts(start: () => Promise<Running>, state: string): Promise<StartTimes> {
+  const times: StartTimes[] = [];
   for (let count = 0; count < 3; count += 1) {
     const running = await start();
-    times.push(running.tookMs);
     await running.end();
+    times.push(stepsOf(running, state));
   }
-  return times.sort((one, other) => one - other)[1] ?? Number.NaN;
+  const [, middle] = times.sort((one, other) => one.inServiceMs - other.inServiceMs);
+  if (!middle) throw new RangeError('there were no three starts');
+  return middle;
+}
+
+/** The steps, by the journal that the service has kept of its own start. */
+function stepsOf(running: Running, state: string): StartTimes {
+  const { startUnixMs, inServiceMs, processorMs } = running;
+  const database = new Sqlite(state, { readonly: true });
+  try {
+    const last = database.prepare<[string, number], { at: number | null }>(
+      'SELECT max(at_unix_ms) AS at FROM journal WHERE kind LIKE ? AND at_unix_ms >= ?',
+    );
+    const after = (kind: string) => (last.get(kind, startUnixMs)?.at ?? Number.NaN) - startUnixMs;
+    const [openMs, identifiedMs] = [after('agent.started'), after('%.opened')];
+    const initialisedMs = after('initialise.settled');
+    return { openMs, identifiedMs, initialisedMs, inServiceMs, processorMs };
+  } finally {
+    database.close();
+  }
 }
 
 /** Both devices opened and initialised at once, with nothing else to do. */

@@ -3,10 +3,10 @@
  * PURGE takes notes from the path to the reject tray, and may hand out one that stands in the exit;
  * it can damage notes, so it is never sent to a clear path. Source: cash-hardware.md 7.1.
  */
-import type { DispenseError, DispenseOutcome, UnitResult } from '../../cash-dispenser.ts';
+import type { DispenseError, DispenseOutcome } from '../../cash-dispenser.ts';
 import { faultOf, hasNotesInside } from '../answers.ts';
 import type { LcdmReply } from '../link.ts';
-import type { InitialiseResult, LcdmTurn, LcdmUnit } from '../unit.ts';
+import type { InitialiseResult, LcdmTurn, LcdmUnit, UnitStatus } from '../unit.ts';
 import { BAYS, commands, decodeNibbles, encodeNibbles, OFFSET, slitsOfLength } from './commands.ts';
 
 /** What initialising needs. */
@@ -25,9 +25,10 @@ export async function initialiseId30(parts: Id30InitialiseParts): Promise<Initia
     const evidence = 'the dispenser did not answer STATUS; nothing was sent that moves notes';
     return { outcome: { kind: 'notExecuted', evidence }, isReady: false };
   }
-  const purged = hasNotesInside(before) ? await purge(parts) : nothingMoved(parts.unit);
+  const isClear = !hasNotesInside(before);
+  const purged = isClear ? nothingMoved(parts.unit) : await purge(parts);
   if (purged.kind !== 'answered') return { outcome: purged, isReady: false };
-  const reset = await resetUnit(parts, purged.units, purged.evidence);
+  const reset = await resetUnit(parts, purged, isClear ? before : await parts.turn.status());
   if (reset.outcome.kind !== 'answered' || !reset.isReady) return reset;
   const lengthsError = await setLengths(parts);
   if (!lengthsError) {
@@ -52,8 +53,8 @@ async function purge({ unit, turn }: Id30InitialiseParts): Promise<DispenseOutco
 /** RESET says nothing of notes: where those went that stood inside before it, nobody knows. */
 async function resetUnit(
   parts: Id30InitialiseParts,
-  units: readonly UnitResult[],
-  earlier: string,
+  { units, evidence: earlier }: Answered,
+  before: UnitStatus | undefined,
 ): Promise<InitialiseResult> {
   const { turn, resetResponses } = parts;
   const hasPurged = units.some((unit) => unit.presented + unit.rejected > 0);
@@ -64,7 +65,6 @@ async function resetUnit(
       : { kind: 'notExecuted', evidence };
     return { outcome, isReady: false };
   };
-  const before = await turn.status();
   if (!before) return without(`${earlier}; no answer to STATUS, RESET was not sent`);
   const reply = await turn.link.reset(commands.reset, resetResponses);
   const evidence = `${earlier}; RESET ${reply.evidence}`;

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { verifyEvent } from 'nostr-tools/pure';
-import { describe, expect, it } from 'vitest';
-import { verifySignature } from '#protocol/relay/verify.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { quickVerifier, verifySignature } from '#protocol/relay/verify.ts';
 import { forged, signed } from './stub-relay.ts';
 
 describe('verification', () => {
+  beforeAll(() => quickVerifier);
+
   it('takes what its author signed and nothing else', () => {
     const event = signed({ content: 'äöü \ud83d\ude00 "\\ \u2028', tags: [['d', 'x']] });
     const other = signed({ content: 'other' });
