@@ -15,6 +15,7 @@ import {
 } from '../api/visit-schemas.ts';
 import { ask } from './client.ts';
 import { duration, instant, plain } from './format.ts';
+import { addTechnicianDocument } from './technician-document.ts';
 import { type Common, jsonOption, print, read, socketOption, type Terminal } from './terminal.ts';
 
 const DAY_MS = 86_400_000;
@@ -40,14 +41,8 @@ export function addTechnician(program: Command, terminal: Terminal): void {
       .description(description)
       .addOption(jsonOption())
       .addOption(socketOption());
-  verb('invite', 'makes an invite, told once; used with: spire service --invite')
+  withAccess(verb('invite', 'makes an invite, told once; used with: spire service --invite'))
     .argument('<name>', 'how the technician signs in, and stands in records')
-    .addOption(
-      new Option('--permissions <list>', `of ${permissions.join(', ')}; with commas between`)
-        .argParser(permissionsOf)
-        .default(['counts', 'exchange', 'test', 'collect']),
-    )
-    .option('--days <days>', 'after which the technician is shut out; never unless given', daysOf)
     .action((name: string, options: InviteOptions) => invite(terminal, name, options));
   verb('list', 'all technicians and invites that there ever were').action(
     async (options: Common) => {
@@ -68,8 +63,23 @@ export function addTechnician(program: Command, terminal: Terminal): void {
   const at = '/v1/service/technicians';
   ending('revoke', 'shuts one out from now on; the name stays taken', `${at}/revocations`);
   ending('delete', 'the same, and the name is free again; records keep it', `${at}/deletions`);
+  const document = technician
+    .command('document')
+    .description('prints a bitspire-technicians document, for the operator to publish')
+    .addOption(jsonOption());
+  addTechnicianDocument(withAccess(document), terminal);
   ending('confirm', 'lets one in again whom a restore suspended', `${at}/confirmations`);
 }
+
+/** What one who is invited may do, and for how long. */
+const withAccess = (verb: Command): Command =>
+  verb
+    .addOption(
+      new Option('--permissions <list>', `of ${permissions.join(', ')}; with commas between`)
+        .argParser(permissionsOf)
+        .default(['counts', 'exchange', 'test', 'collect']),
+    )
+    .option('--days <days>', 'after which the technician is shut out; never unless given', daysOf);
 
 function permissionsOf(text: string): Permission[] {
   return text.split(',').map((word) => {

@@ -130,6 +130,7 @@ export const technicianEn = {
   'file.missing':
     'The file does not say {what}. Exchange {reference} stays open: add it, run again.',
   'file.refused': '{what}: {why} Exchange {reference} stays open.',
+  'file.bagRefused': 'bags.{seal}: {why} It is not counted, and neither are those after it.',
   'file.unreadable': '{file} cannot be used: {why}',
   'file.noPerson': 'There is nobody to ask here: use --json-file <file>, or a terminal.',
 

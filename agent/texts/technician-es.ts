@@ -132,6 +132,7 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'file.missing':
     'El archivo no dice {what}. La recarga {reference} queda abierta: agréguelo y ejecute de nuevo.',
   'file.refused': '{what}: {why} La recarga {reference} queda abierta.',
+  'file.bagRefused': 'bags.{seal}: {why} No queda contada, ni las que siguen.',
   'file.unreadable': 'No se puede usar {file}: {why}',
   'file.noPerson': 'Aquí no hay a quién preguntarle: use --json-file <archivo>, o una terminal.',
 

@@ -18,9 +18,10 @@ import {
 } from '../terminal.ts';
 import { addAccepting } from './accept.ts';
 import type { Wish } from './ask-question.ts';
+import { countBags } from './bag-file.ts';
 import { type Answerer, drive, pathOf } from './drive.ts';
 import { addRecords } from './records.ts';
-import { type VisitFile, visitFile, wishOf } from './visit-file.ts';
+import { type BagFile, bagFile, type VisitFile, visitFile, wishOf } from './visit-file.ts';
 import { VisitLine } from './visit-line.ts';
 import { recordText, summaryLines } from './words.ts';
 
@@ -119,7 +120,11 @@ async function visitByFile(
   speak: Speak,
   path: string,
 ): Promise<ExitCode> {
-  const file = readVisitFile(path, speak);
+  const file = readFile(path, speak);
+  if ('bags' in file) {
+    await countBags({ terminal, options, line, speak }, file);
+    return exitCode.done;
+  }
   await line.signIn(file.name, file.pin);
   const begun = await line.begin();
   const { exchange, record } = await drive(line, answererOf(file, speak), clockOf(terminal), begun);
@@ -130,7 +135,7 @@ async function visitByFile(
   return exitCode.done;
 }
 
-function readVisitFile(path: string, speak: Speak): VisitFile {
+function readFile(path: string, speak: Speak): VisitFile | BagFile {
   const unusable = (why: string, cause?: unknown) => {
     const words = speak('file.unreadable', { file: path, why });
     return new CommandError(exitCode.usage, words, { cause });
@@ -141,7 +146,8 @@ function readVisitFile(path: string, speak: Speak): VisitFile {
   } catch (cause) {
     throw unusable(messageOf(cause), cause);
   }
-  const parsed = visitFile.safeParse(input);
+  const isOfBags = typeof input === 'object' && input !== null && 'bags' in input;
+  const parsed = (isOfBags ? bagFile : visitFile).safeParse(input);
   if (!parsed.success) throw unusable(z.prettifyError(parsed.error));
   return parsed.data;
 }

@@ -56,6 +56,23 @@ export const visitFile = z.strictObject({
 /** The file of `spire service --json-file`. */
 export type VisitFile = z.output<typeof visitFile>;
 
+/** The other file that it takes: sealed bags that were counted at the depot. It opens no exchange. */
+export const bagFile = z.strictObject({
+  name: z.string().describe('Of the technician.'),
+  pin: z.string(),
+  bags: z
+    .record(
+      z.string().describe('The seal.'),
+      z.strictObject({
+        counts: z.record(z.string().regex(/^[1-9]\d*$/), count).describe('Notes by face value.'),
+        reason,
+      }),
+    )
+    .refine((bags) => Object.keys(bags).length > 0),
+});
+/** See `bagFile`. */
+export type BagFile = z.output<typeof bagFile>;
+
 /** The file's wish at a question; undefined when it does not say. */
 export function wishOf(file: VisitFile, asks: ExchangeQuestion): Wish | undefined {
   if (typeof file.end === 'object') return { kind: 'abandon' };
@@ -87,7 +104,8 @@ function answerOf(
   }
 }
 
-const pilesOf = (counts: Readonly<Record<string, number>>) =>
+/** Notes by face value as the API takes them. */
+export const pilesOf = (counts: Readonly<Record<string, number>>) =>
   Object.entries(counts).map(([face, notes]) => ({ denomination: Number(face), count: notes }));
 
 function bayAnswer(

@@ -1,12 +1,20 @@
 /** `spire technician`: who may open the machine. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { inviteHash } from '#agent/exchange/technicians.ts';
+import { readText } from '#protocol/documents/document.ts';
+import { technicians } from '#protocol/documents/technicians.ts';
+import { canonicalJson } from '#state/json.ts';
 import { OpenMachine } from './field/open-machine.ts';
+import { inProcess } from './process.ts';
 
 let open: OpenMachine;
 beforeEach(async () => {
   open = await OpenMachine.inService();
 });
 afterEach(() => open[Symbol.asyncDispose]());
+
+/** The machine's own clock goes on meanwhile, as fast as it can. */
+const WAIT = { timeout: 20_000, interval: 5 };
 
 const spire = (...words: string[]) => open.run('technician', ...words);
 
@@ -45,4 +53,47 @@ test('what is refused, with the exit code that fits', async () => {
   await open.join('Ana');
   expect((await spire('invite', 'Ana')).code).toBe(75);
   expect((await spire('confirm', 'Ana', ...why)).out).toContain('Ana');
+});
+
+test('a document for the operator is what a machine takes, its invites are told beside it', async () => {
+  const { machine } = open;
+  await open.join('Ana');
+  const words = ['--revoke', 'Ana', '--delete', 'Bo', '--confirm', 'Cy', '--invite', 'Luis López'];
+  // It asks no agent, so that there is no socket to name.
+  const made = await inProcess(['technician', 'document', ...words, '--permissions', 'counts']);
+  expect(made.code).toBe(0);
+  const [, invite = ''] =
+    /^Invite for Luis López, good once.*: ([0-9a-f]{64})$/m.exec(made.err) ?? [];
+  expect(made.out).toBe(`${canonicalJson(JSON.parse(made.out))}\n`);
+  expect(made.out).not.toContain(invite);
+  expect(readText(technicians, made.out)).toMatchObject({
+    kind: 'document',
+    document: { revoked: ['Ana'], deleted: ['Bo'], confirmed: ['Cy'] },
+  });
+  const laterSec = Math.ceil(machine.clock.now() / 1_000) + 1;
+  await machine.keeper.publishDocument('bitspire-technicians', JSON.parse(made.out), laterSec);
+  await expect.poll(async () => (await spire('list')).out, WAIT).toMatch(/^Ana {2}revoked$/m);
+  const joined = await machine.running.service.visit.redeem(invite, '482915');
+  expect(joined.technician).toMatchObject({ name: 'Luis López', permissions: ['counts'] });
+});
+
+test('a document that a machine would refuse is not printed', async () => {
+  const refused = await inProcess(['technician', 'document', '--invite', '???']);
+  expect([refused.code, refused.out]).toEqual([2, '']);
+  expect(refused.err).toContain('A machine would refuse this: invites.0.name is no name');
+  const many = Array.from({ length: 51 }, (_, at) => ['--invite', `T${at}`]).flat();
+  expect((await inProcess(['technician', 'document', ...many])).code).toBe(2);
+  const json = await inProcess([
+    'technician',
+    'document',
+    '--invite',
+    'Luis',
+    '--days',
+    '2',
+    '--json',
+  ]);
+  const { content, invites } = JSON.parse(json.out);
+  const [one] = JSON.parse(content).invites;
+  expect(one).toMatchObject({ hash: inviteHash(invites[0].invite), name: 'Luis' });
+  expect(one.expires_at).toBeGreaterThan(1_700_000_000);
 });

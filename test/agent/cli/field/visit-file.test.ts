@@ -109,3 +109,34 @@ test('nobody to ask, and no agent', async () => {
   expect(away2.err).toContain('El agente no está corriendo.');
   await open.powerOn();
 });
+
+test('bags that were counted at the depot, each with its record, and no exchange for it', async () => {
+  const seals = { cashbox: { do: 'seal', seal: 'B-17' }, reject: { do: 'seal', seal: 'B-18' } };
+  await visit({
+    ...ana,
+    bays: { 3: { do: 'seal', seal: 'C-3', load: 0, test: 'skip' } },
+    boxes: seals,
+  });
+  expect(open.store.exchanges.open()).toBeUndefined();
+  const right = { 'C-3': { counts: { 50: 10 } } };
+  const short = { 'B-17': { counts: { 20: 1 } } };
+  // One that is over without a reason ends it; what came before is counted, and said to be.
+  const first = await visit({ ...ana, bags: { ...right, ...short } });
+  expect(first.code).toBe(2);
+  expect(first.out).toMatch(/^Bag C-3: all is there\. Record 2\.\nspire-record:2:[0-9a-f]{64}\n$/);
+  expect(first.err).toContain(
+    'bags.B-17: It is over or short: a reason is needed. It is not counted',
+  );
+  const reason = { reason: 'unexplained' };
+  const again = await visit({ ...ana, bags: { 'B-17': { ...short['B-17'], reason } } }, '--json');
+  expect([again.code, JSON.parse(again.out)]).toMatchObject([
+    0,
+    [{ seal: 'B-17', differences: [{ denomination: 20, difference: 1 }], record: { number: 3 } }],
+  ]);
+  const twice = await visit({ ...ana, bags: right }, '--language', 'es');
+  expect([twice.code, twice.out.trim()]).toEqual([1, '']);
+  expect(twice.err).toContain('No queda contada');
+  expect((await visit({ ...ana, bags: {} })).err).toContain('at bags');
+  expect(open.store.exchanges.open()).toBeUndefined();
+  expect(open.store.visitRecords.list(0, 9)).toHaveLength(3);
+});
