@@ -1,9 +1,9 @@
 /** Keeps in touch with one CCNET device: polls it, notices its absence, finds it again. */
-import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { billToBillStatuses, type CcnetStatus, decodeStatus, describeStatus } from './commands.ts';
 import { type IdentifiedDevice, identify, requireSame } from './identify.ts';
 import { CcnetLink, isRefusal } from './link.ts';
@@ -11,8 +11,6 @@ import type { CcnetModelName } from './models.ts';
 
 /** Unanswered polls until the device counts as offline: 1.3 s with the usual time-out. */
 const MISSES_MAX = 4;
-/** How often a lost port is tried, or a silent device asked. */
-const RECONNECT_MS = 500;
 /** Attempts to reach a silent device after which the port is opened anew: about 10 s. */
 const REOPEN_AFTER_ATTEMPTS = 10;
 /**
@@ -48,12 +46,11 @@ export interface CcnetContactOptions {
 export class CcnetContact {
   readonly link: CcnetLink;
   readonly #options: CcnetContactOptions;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  readonly #presence: Presence;
   #known: IdentifiedDevice | undefined;
   #early: CcnetStatus[] = [];
   #misses = 0;
   #attempts = 0;
-  #wake: () => void = () => undefined;
 
   constructor(options: CcnetContactOptions) {
     this.#options = options;
@@ -66,15 +63,23 @@ export class CcnetContact {
       onLateState: (body) => this.#onLateState(body),
       onLost: (reason) => this.#goAway('lost', reason),
     });
+    this.#presence = new Presence({
+      name: 'ccnet',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: options.onAway,
+    });
   }
 
   /** It answers, and was identified since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   get isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#presence.isClosed;
   }
 
   /**
@@ -82,16 +87,7 @@ export class CcnetContact {
    * @throws DeviceError as `Port.open` and `identify` do; the contact is then closed.
    */
   async open(): Promise<void> {
-    try {
-      await this.link.open();
-      this.#state = 'silent';
-      await this.#identify();
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.isClosed;
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    await this.#presence.open(() => this.#identify());
     void this.#serve();
   }
 
@@ -100,24 +96,22 @@ export class CcnetContact {
    * said.
    */
   acknowledgeCredit(): void {
-    if (this.link.acknowledgeCredit()) this.#wake();
+    if (this.link.acknowledgeCredit()) this.#presence.wake();
   }
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
-    await this.link.close();
+    await this.#presence.close();
   }
 
   async #serve(): Promise<void> {
     const { clock } = this.#options;
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
-      if (this.#state === 'lost') await this.#reconnect();
+      if (this.#presence.isLost) await this.#reconnect();
       else if (this.isOnline) await this.#poll();
       else await this.#identifyAgain();
-      await this.#pause(this.#everyMs() - (clock.monotonic() - startedMs));
+      await this.#presence.untilDue(this.#everyMs(), startedMs);
     }
   }
 
@@ -157,15 +151,7 @@ export class CcnetContact {
   }
 
   async #reconnect(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'ccnet port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#identifyAgain();
+    if (await this.#presence.reopen()) await this.#identifyAgain();
   }
 
   async #identifyAgain(): Promise<void> {
@@ -174,7 +160,7 @@ export class CcnetContact {
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
       this.#options.log.debug({ reason: error.message }, 'ccnet device is not back yet');
-      if (this.#state !== 'silent') return;
+      if (!this.#presence.isSilent) return;
       if (error.code === 'unsupportedCommand') {
         // What another device has said is not of ours.
         this.#early = [];
@@ -198,13 +184,11 @@ export class CcnetContact {
       clock,
       wanted,
       onStatus: (status) => this.#remember(status),
-      isClosed: () => this.#state !== 'silent',
+      isClosed: () => !this.#presence.isSilent,
     });
     requireSame(this.#known, found, { port });
-    // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
+    this.#presence.found();
     this.#known = found;
-    this.#state = 'online';
     this.#misses = 0;
     this.#attempts = 0;
     this.#options.onIdentified(found);
@@ -218,22 +202,8 @@ export class CcnetContact {
   }
 
   #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.isClosed) return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
     // Behind another plug there may be another device.
     if (state === 'lost') this.#early = [];
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'ccnet out of touch');
-      this.#options.onAway(reason);
-    }
-    this.#wake();
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (delayMs <= 0 || this.isClosed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
+    this.#presence.goAway(state, reason);
   }
 }

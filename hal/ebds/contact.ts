@@ -1,9 +1,9 @@
 /** Keeps in touch with one EBDS device: polls it, notices its absence, finds it again. */
-import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { type EbdsStatus, has } from './commands.ts';
 import { disturbsNote } from './condition.ts';
 import { type IdentifiedDevice, identify, isStatus, requireSame } from './identify.ts';
@@ -13,8 +13,6 @@ import { type EbdsSettings, omnibusBytes, quietSettings } from './settings.ts';
 
 /** Unanswered polls, each sent three times, until the device counts as offline: about 1.5 s. */
 const MISSES_MAX = 2;
-/** How often a lost port is tried, or a silent device asked. */
-const RECONNECT_MS = 500;
 /** Unanswered polls after which the port is opened anew: about 10 s. */
 const REOPEN_AFTER_MISSES = 8;
 
@@ -51,11 +49,10 @@ export interface EbdsContactOptions {
 export class EbdsContact {
   readonly link: EbdsLink;
   readonly #options: EbdsContactOptions;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  readonly #presence: Presence;
   #known: IdentifiedDevice | undefined;
   #misses = 0;
   #patientUntilMs = 0;
-  #wake: () => void = () => undefined;
   #early: EbdsStatus[] = [];
 
   constructor(options: EbdsContactOptions) {
@@ -64,15 +61,23 @@ export class EbdsContact {
     const onLost = (reason: string) => this.#goAway('lost', reason);
     const onStatus = (status: EbdsStatus) => this.#onStatus(status);
     this.link = new EbdsLink({ port, clock, log, replyTimeoutMs, onStatus, onLost });
+    this.#presence = new Presence({
+      name: 'ebds',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: options.onAway,
+    });
   }
 
   /** It answers, and was identified since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   get isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#presence.isClosed;
   }
 
   /**
@@ -80,17 +85,10 @@ export class EbdsContact {
    * @throws DeviceError as `Port.open` and `identify` do; the contact is then closed.
    */
   async open(): Promise<void> {
-    try {
-      await this.link.open();
-      this.#state = 'silent';
+    await this.#presence.open(async () => {
       await this.#identify();
       if (!this.isOnline) throw this.#unanswered();
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.isClosed;
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    });
     void this.#serve();
   }
 
@@ -101,7 +99,7 @@ export class EbdsContact {
 
   /** Polls now and not when the next poll would be due. */
   hurry(): void {
-    this.#wake();
+    this.#presence.wake();
   }
 
   /** A reset was sent: for so long silence does not mean that the device is away. */
@@ -111,20 +109,18 @@ export class EbdsContact {
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
-    await this.link.close();
+    await this.#presence.close();
   }
 
   async #serve(): Promise<void> {
     const { clock, pollMs } = this.#options;
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
-      if (this.#state === 'lost') await this.#reconnect();
+      if (this.#presence.isLost) await this.#reconnect();
       else await this.#keepInTouch();
       const whenOnline = this.#misses > 0 ? 0 : pollMs;
       const everyMs = this.isOnline ? whenOnline : RECONNECT_MS;
-      await this.#pause(everyMs - (clock.monotonic() - startedMs));
+      await this.#presence.untilDue(everyMs, startedMs);
     }
   }
 
@@ -132,7 +128,7 @@ export class EbdsContact {
     const settings = this.isOnline ? this.#options.settings : () => quietSettings;
     const answer = await this.#pollWith(settings);
     // A lost port has answered for the device: it is not silent, it is away.
-    if (answer === 'unsent' || this.isClosed || this.#state === 'lost') return;
+    if (answer === 'unsent' || this.isClosed || this.#presence.isLost) return;
     if (answer !== 'silent') {
       this.#misses = 0;
       if (!this.isOnline) await this.#identifyAgain();
@@ -148,15 +144,7 @@ export class EbdsContact {
   }
 
   async #reconnect(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'ebds port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#identifyAgain();
+    if (await this.#presence.reopen()) await this.#identifyAgain();
   }
 
   async #identifyAgain(): Promise<void> {
@@ -165,7 +153,7 @@ export class EbdsContact {
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
       this.#options.log.debug({ reason: error.message }, 'ebds device is not back yet');
-      if (this.#state !== 'silent' || error.code !== 'unsupportedCommand') return;
+      if (!this.#presence.isSilent || error.code !== 'unsupportedCommand') return;
       // What another device has said is not of ours.
       this.#early = [];
       this.#options.onOther(error);
@@ -178,9 +166,9 @@ export class EbdsContact {
     const found = await identify({ link: this.link, port, clock, wanted, isClosed });
     requireSame(this.#known, found, { port });
     // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') return;
+    if (!this.#presence.isSilent) return;
     this.#known = found;
-    this.#state = 'online';
+    this.#presence.found();
     this.#misses = 0;
     this.#options.onIdentified(found);
     for (const status of this.#early.splice(0)) this.#options.onStatus(status, true);
@@ -203,23 +191,9 @@ export class EbdsContact {
   }
 
   #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.isClosed) return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
     // To find out who answers next, new commands are needed.
     this.link.hold(false);
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'ebds out of touch');
-      this.#options.onAway(reason);
-    }
-    this.#wake();
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (delayMs <= 0 || this.isClosed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
+    this.#presence.goAway(state, reason);
   }
 
   #unanswered(): DeviceError {

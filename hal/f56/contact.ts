@@ -1,15 +1,12 @@
 /** Keeps in touch with one F53 or F56: identifies it, asks for STATUS, notices its absence. */
-import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { decodeStatus, type F56Status } from './commands.ts';
 import { F56Link, type F56Timings } from './link.ts';
 import type { F56Model } from './models.ts';
-
-/** How often a lost port is tried, or a silent unit asked. */
-const RECONNECT_MS = 500;
 
 /** What keeping in touch needs. */
 export interface F56ContactOptions {
@@ -33,24 +30,31 @@ export interface F56ContactOptions {
 export class F56Contact {
   readonly link: F56Link;
   readonly #options: F56ContactOptions;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
-  #wake: () => void = () => undefined;
+  readonly #presence: Presence;
 
   constructor(options: F56ContactOptions) {
     this.#options = options;
     const { port, clock, log, timings } = options;
-    const onLost = (reason: string) => this.#goAway('lost', reason);
+    const onLost = (reason: string) => this.#presence.goAway('lost', reason);
     this.link = new F56Link({ port, clock, log, timings, onLost });
+    this.#presence = new Presence({
+      name: 'f56',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: options.onAway,
+    });
   }
 
   /** It answers, and was identified since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   /** Nothing will come of it any more. */
   get isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#presence.isClosed;
   }
 
   /**
@@ -58,24 +62,13 @@ export class F56Contact {
    * @throws DeviceError as `Port.open` does, `timeOut` and `unsupportedCommand`; it is then closed.
    */
   async open(): Promise<void> {
-    try {
-      await this.link.open();
-      this.#state = 'silent';
-      await this.#identify();
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.isClosed;
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    await this.#presence.open(() => this.#identify());
     void this.#serve();
   }
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
-    await this.link.close();
+    await this.#presence.close();
   }
 
   /** STATUS now; undefined when the unit is out of touch. */
@@ -85,17 +78,17 @@ export class F56Contact {
     if (!this.isOnline) return undefined;
     const status = reply.kind === 'answered' ? decodeStatus(reply.data) : undefined;
     if (status) this.#options.onStatus(status);
-    else this.#goAway('silent', 'the dispenser does not answer');
+    else this.#presence.goAway('silent', 'the dispenser does not answer');
     return status;
   }
 
   async #serve(): Promise<void> {
-    await this.#pause(this.#options.pollMs);
-    while (this.#state !== 'closed') {
-      if (this.#state === 'lost') await this.#reopen();
-      else if (this.#state === 'silent') await this.#identifyAgain();
+    await this.#presence.pause(this.#options.pollMs);
+    while (!this.#presence.isClosed) {
+      if (this.#presence.isLost) await this.#reopen();
+      else if (this.#presence.isSilent) await this.#identifyAgain();
       else await this.status();
-      await this.#pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
+      await this.#presence.pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
     }
   }
 
@@ -121,23 +114,13 @@ export class F56Contact {
       const words = `not an ${model.name} on ${port.path}: its status has no sensors`;
       throw new DeviceError('unsupportedCommand', words, { recording: recording() });
     }
-    // The port may have been lost or closed just when the answer had come.
-    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
-    this.#state = 'online';
+    this.#presence.found();
     this.#options.onFound();
     this.#options.onStatus(status);
   }
 
   async #reopen(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'f56 port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#identifyAgain();
+    if (await this.#presence.reopen()) await this.#identifyAgain();
   }
 
   async #identifyAgain(): Promise<void> {
@@ -148,23 +131,5 @@ export class F56Contact {
       this.#options.log.debug({ reason: error.message }, 'f56 dispenser is not back yet');
       if (error.code === 'unsupportedCommand') this.#options.onOther(error);
     }
-  }
-
-  #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.#state === 'closed') return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'f56 out of touch');
-      this.#options.onAway(reason);
-    }
-    this.#wake();
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (this.#state === 'closed') return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
   }
 }

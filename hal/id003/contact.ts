@@ -1,9 +1,9 @@
 /** Keeps in touch with one ID-003 device: polls it, notices its absence, finds it again. */
-import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { decodeStatus, type Id003Status, RECYCLER_EXTENDED, recyclerStatuses } from './commands.ts';
 import { type IdentifiedDevice, identify } from './identify.ts';
 import { Id003Link, isRefusal } from './link.ts';
@@ -11,8 +11,6 @@ import type { Id003Frame } from './wire.ts';
 
 /** Unanswered polls until the device counts as offline: 1.3 s with the usual time-out. */
 const MISSES_MAX = 4;
-/** How often a lost port is tried, or a silent device asked. */
-const RECONNECT_MS = 500;
 
 /** Unanswered polls after which the port is opened anew: about 10 s. */
 const REOPEN_AFTER_MISSES = 20;
@@ -35,25 +33,32 @@ export interface Id003ContactOptions {
 export class Id003Contact {
   readonly link: Id003Link;
   readonly #options: Id003ContactOptions;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  readonly #presence: Presence;
   #misses = 0;
   #polls = 0;
-  #wake: () => void = () => undefined;
 
   constructor(options: Id003ContactOptions) {
     this.#options = options;
     const { port, clock, log, replyTimeoutMs } = options;
-    const onLost = (reason: string) => this.#goAway('lost', reason);
+    const onLost = (reason: string) => this.#presence.goAway('lost', reason);
     this.link = new Id003Link({ port, clock, log, replyTimeoutMs, onLost });
+    this.#presence = new Presence({
+      name: 'id003',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: options.onAway,
+    });
   }
 
   /** It answers, and was identified since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   get isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#presence.isClosed;
   }
 
   /** Polls so far, sent or waiting: tells an answer from before a command from one after it. */
@@ -66,35 +71,26 @@ export class Id003Contact {
    * @throws DeviceError as `Port.open` and `identify` do; the contact is then closed.
    */
   async open(): Promise<void> {
-    try {
-      await this.link.open();
-      this.#state = 'silent';
-      this.#found(await identify(this.link, this.#options.port));
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.isClosed;
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    await this.#presence.open(async () =>
+      this.#found(await identify(this.link, this.#options.port)),
+    );
     void this.#serve();
   }
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
-    await this.link.close();
+    await this.#presence.close();
   }
 
   async #serve(): Promise<void> {
     const { clock, pollMs } = this.#options;
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
-      if (this.#state === 'lost') await this.#reconnect();
+      if (this.#presence.isLost) await this.#reconnect();
       else await this.#poll();
       const whenOnline = this.#misses > 0 ? 0 : pollMs;
       const everyMs = this.isOnline ? whenOnline : RECONNECT_MS;
-      await this.#pause(everyMs - (clock.monotonic() - startedMs));
+      await this.#presence.untilDue(everyMs, startedMs);
     }
   }
 
@@ -102,12 +98,12 @@ export class Id003Contact {
     this.#polls++;
     const reply = await this.link.exchange({ command: 'statusRequest', accepts: isPollAnswer });
     // A lost port has answered for the device: it is not silent, it is away.
-    if (reply === 'unsent' || this.isClosed || this.#state === 'lost') return;
+    if (reply === 'unsent' || this.isClosed || this.#presence.isLost) return;
     if (reply === 'silent' || isRefusal(reply)) {
       this.#misses++;
-      if (this.#misses >= MISSES_MAX) this.#goAway('silent', 'the device does not answer');
+      if (this.#misses >= MISSES_MAX) this.#presence.goAway('silent', 'the device does not answer');
       if (this.#misses % REOPEN_AFTER_MISSES === 0) {
-        this.#goAway('lost', 'the port is opened anew');
+        this.#presence.goAway('lost', 'the port is opened anew');
         await this.link.drop();
       }
       return;
@@ -120,15 +116,7 @@ export class Id003Contact {
   }
 
   async #reconnect(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'id003 port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#identifyAgain();
+    if (await this.#presence.reopen()) await this.#identifyAgain();
   }
 
   async #identifyAgain(): Promise<void> {
@@ -142,28 +130,10 @@ export class Id003Contact {
 
   #found(device: IdentifiedDevice): void {
     // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') return;
-    this.#state = 'online';
+    if (!this.#presence.isSilent) return;
+    this.#presence.found();
     this.#misses = 0;
     this.#options.onIdentified(device);
-  }
-
-  #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.isClosed) return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'id003 out of touch');
-      this.#options.onAway(reason);
-    }
-    this.#wake();
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (delayMs <= 0 || this.isClosed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
   }
 }
 

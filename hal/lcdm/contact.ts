@@ -1,17 +1,14 @@
 /** Keeps in touch with one LCDM unit: identifies it, asks for STATUS, notices its absence. */
-import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { LineSettings, Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { nameOfId } from './dialect.ts';
 import { id30Dialect } from './id30/commands.ts';
 import { id50Dialect } from './id50/commands.ts';
 import { LcdmLink, type LcdmTimings } from './link.ts';
 import type { LcdmUnit, UnitStatus } from './unit.ts';
-
-/** How often a lost port is tried, or a silent unit asked. */
-const RECONNECT_MS = 500;
 
 /** What keeping in touch needs. */
 export interface LcdmContactOptions {
@@ -36,20 +33,27 @@ export interface LcdmContactOptions {
 export class LcdmContact {
   readonly link: LcdmLink;
   readonly #options: LcdmContactOptions;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
-  #wake: () => void = () => undefined;
+  readonly #presence: Presence;
 
   constructor(options: LcdmContactOptions) {
     this.#options = options;
     const { port, clock, log, line, timings } = options;
     const { dialect } = options.unit;
-    const onLost = (reason: string) => this.#goAway('lost', reason);
+    const onLost = (reason: string) => this.#presence.goAway('lost', reason);
     this.link = new LcdmLink({ port, clock, log, line, dialect, timings, onLost });
+    this.#presence = new Presence({
+      name: 'lcdm',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: options.onAway,
+    });
   }
 
   /** It answers, and was identified since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   /**
@@ -57,26 +61,14 @@ export class LcdmContact {
    * @throws DeviceError as `Port.open` does, `timeOut` and `unsupportedCommand`; it is then closed.
    */
   async open(): Promise<string> {
-    let firmware: string;
-    try {
-      await this.link.open();
-      this.#state = 'silent';
-      firmware = await this.#identify();
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.#state === 'closed';
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    const firmware = await this.#presence.open(() => this.#identify());
     void this.#serve();
     return firmware;
   }
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
-    await this.link.close();
+    await this.#presence.close();
   }
 
   /** STATUS now; undefined when the unit is out of touch. */
@@ -96,17 +88,17 @@ export class LcdmContact {
     if (!this.isOnline) return none;
     const status = reply.kind === 'answered' ? unit.decodeStatus(reply.frame.body) : undefined;
     if (status) this.#options.onStatus(status);
-    else this.#goAway('silent', 'the dispenser does not answer');
+    else this.#presence.goAway('silent', 'the dispenser does not answer');
     return { status, isEnded: reply.kind === 'answered' && reply.isEnded };
   }
 
   async #serve(): Promise<void> {
-    await this.#pause(this.#options.pollMs);
-    while (this.#state !== 'closed') {
-      if (this.#state === 'lost') await this.#reopen();
-      else if (this.#state === 'silent') await this.#identifyAgain();
+    await this.#presence.pause(this.#options.pollMs);
+    while (!this.#presence.isClosed) {
+      if (this.#presence.isLost) await this.#reopen();
+      else if (this.#presence.isSilent) await this.#identifyAgain();
       else await this.status();
-      await this.#pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
+      await this.#presence.pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
     }
   }
 
@@ -135,24 +127,14 @@ export class LcdmContact {
     if (!status) throw this.#other('its status cannot be read');
     const firmware = await unit.identify(this.link, reply.frame.body);
     if (typeof firmware !== 'string') throw this.#other(firmware.message);
-    // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
-    this.#state = 'online';
+    this.#presence.found();
     this.#options.onFound();
     this.#options.onStatus(status);
     return firmware;
   }
 
   async #reopen(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'lcdm port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#identifyAgain();
+    if (await this.#presence.reopen()) await this.#identifyAgain();
   }
 
   async #identifyAgain(): Promise<void> {
@@ -170,23 +152,5 @@ export class LcdmContact {
     return new DeviceError('unsupportedCommand', `not an ${unit.model} on ${port.path}: ${why}`, {
       recording: port.recording(),
     });
-  }
-
-  #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.#state === 'closed') return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'lcdm out of touch');
-      this.#options.onAway(reason);
-    }
-    this.#wake();
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (this.#state === 'closed') return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
   }
 }

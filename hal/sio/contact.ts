@@ -1,17 +1,15 @@
 /** Keeps in touch with one SIO device: tells it its mode, pings it, notices its absence. */
-import { type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { LineSettings, Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { commands, type SioWord } from './commands.ts';
 import { SioLink } from './link.ts';
 import type { SioModel } from './models.ts';
 
 /** Unanswered pings until the device counts as offline: 2 s with the usual times. */
 const MISSES_MAX = 2;
-/** How often a lost port is tried, or a silent device asked. */
-const RECONNECT_MS = 500;
 /** Silence of a busy device that holds no note in escrow, after which it is asked all the same. */
 const BUSY_ASK_MS = 5000;
 /** Longest time that a device is busy with one note: silence then is absence. */
@@ -42,26 +40,33 @@ export interface SioContactOptions {
 export class SioContact {
   readonly link: SioLink;
   readonly #options: SioContactOptions;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  readonly #presence: Presence;
   #misses = 0;
   #heardMs = 0;
-  #wake: () => void = () => undefined;
 
   constructor(options: SioContactOptions) {
     this.#options = options;
     const { port, clock, log, line, echoMs } = options;
-    const onLost = (reason: string) => this.#goAway('lost', reason);
+    const onLost = (reason: string) => this.#presence.goAway('lost', reason);
     const onWord = (word: SioWord) => this.#onWord(word);
     this.link = new SioLink({ port, clock, log, line, echoMs, onWord, onLost });
+    this.#presence = new Presence({
+      name: 'sio',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: options.onAway,
+    });
   }
 
   /** It answers, and was shut since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   get isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#presence.isClosed;
   }
 
   /**
@@ -69,16 +74,7 @@ export class SioContact {
    * @throws DeviceError as `Port.open` does, `timeOut` and `unsupportedCommand`; it is then closed.
    */
   async open(): Promise<void> {
-    try {
-      await this.link.open();
-      this.#state = 'silent';
-      await this.#identify();
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.isClosed;
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    await this.#presence.open(() => this.#identify());
     void this.#serve();
   }
 
@@ -90,9 +86,7 @@ export class SioContact {
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
-    await this.link.close();
+    await this.#presence.close();
   }
 
   /**
@@ -118,9 +112,7 @@ export class SioContact {
     if (mode === 'silent') {
       throw new DeviceError('timeOut', `the validator on ${port.path} fell silent`, recording());
     }
-    // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
-    this.#state = 'online';
+    this.#presence.found();
     this.#misses = 0;
     this.#options.onFound();
   }
@@ -128,10 +120,10 @@ export class SioContact {
   async #serve(): Promise<void> {
     const { clock, pingMs } = this.#options;
     while (!this.isClosed) {
-      await this.#pause(this.isOnline ? pingMs : RECONNECT_MS);
+      await this.#presence.pause(this.isOnline ? pingMs : RECONNECT_MS);
       if (this.isClosed) return;
-      if (this.#state === 'lost') await this.#reopen();
-      else if (this.#state === 'silent') await this.#identifyAgain();
+      if (this.#presence.isLost) await this.#reopen();
+      else if (this.#presence.isSilent) await this.#identifyAgain();
       else {
         const quietMs = clock.monotonic() - this.#heardMs;
         const isBusy = this.#options.isBusy();
@@ -149,20 +141,12 @@ export class SioContact {
     const isExcused = wasBusy && quietMs <= BUSY_LIMIT_MS;
     if (reply !== 'silent') this.#misses = 0;
     else if (!isExcused) this.#misses++;
-    if (this.#misses >= MISSES_MAX) this.#goAway('silent', 'the device does not answer');
+    if (this.#misses >= MISSES_MAX) this.#presence.goAway('silent', 'the device does not answer');
     else if (wasBusy && reply !== 'silent') onRested();
   }
 
   async #reopen(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'sio port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#identifyAgain();
+    if (await this.#presence.reopen()) await this.#identifyAgain();
   }
 
   async #identifyAgain(): Promise<void> {
@@ -184,24 +168,6 @@ export class SioContact {
     return new DeviceError('unsupportedCommand', `not an ${model.name} on ${port.path}: ${why}`, {
       recording: port.recording(),
     });
-  }
-
-  #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.isClosed) return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'sio out of touch');
-      this.#options.onAway(reason);
-    }
-    this.#wake();
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (this.isClosed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
   }
 }
 

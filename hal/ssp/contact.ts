@@ -6,8 +6,8 @@
 import { type Clock, type Random, sleep, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from '../opening.ts';
 import type { Port } from '../port.ts';
+import { Presence, RECONNECT_MS } from '../presence.ts';
 import { decodePoll, describeEvent, type PollAnswer, replies } from './commands.ts';
 import {
   heard,
@@ -20,8 +20,6 @@ import {
 import { isOk, SspLink, type SspReply } from './link.ts';
 import type { SspModel } from './models.ts';
 
-/** How often a lost port is tried, or a silent device asked. */
-const RECONNECT_MS = 500;
 /** HOLD must come within 10 s (GA138); this often it also shows that the device is there. */
 const HOLD_MS = 400;
 /** How often in a row a device must say that no note waits, and how far apart. */
@@ -67,7 +65,7 @@ export class SspContact {
   readonly link: SspLink;
   readonly #options: SspContactOptions;
   readonly #parts: IdentifyParts;
-  #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
+  readonly #presence: Presence;
   #known: IdentifiedDevice | undefined;
   /** Whether POLL WITH ACK is known to it; undefined until it was tried. */
   #acks: boolean | undefined;
@@ -80,25 +78,32 @@ export class SspContact {
   #isUrgent: boolean = false;
   /** Whether a note waits in escrow must be asked before the next poll. */
   #isUnclear: boolean = false;
-  #wake: () => void = () => undefined;
   readonly #waiting = new Set<(isHeard: boolean) => void>();
 
   constructor(options: SspContactOptions) {
     this.#options = options;
     const { port, clock, log, replyTimeoutMs, model, random, fixedKey } = options;
-    const onLost = (reason: string) => this.#goAway('lost', reason);
-    const onBroken = (reason: string) => this.#goAway('silent', reason);
+    const onLost = (reason: string) => this.#presence.goAway('lost', reason);
+    const onBroken = (reason: string) => this.#presence.goAway('silent', reason);
     this.link = new SspLink({ port, clock, log, replyTimeoutMs, onLost, onBroken });
+    this.#presence = new Presence({
+      name: 'ssp',
+      port,
+      clock,
+      log,
+      link: this.link,
+      onAway: (reason) => this.#onAway(reason),
+    });
     this.#parts = { link: this.link, port, model, random, fixedKey };
   }
 
   /** It answers, and was identified since it was last away. */
   get isOnline(): boolean {
-    return this.#state === 'online';
+    return this.#presence.isOnline;
   }
 
   get isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#presence.isClosed;
   }
 
   /** It repeats a credit until EVENT ACK. */
@@ -116,23 +121,14 @@ export class SspContact {
    * @throws DeviceError as `Port.open` and `identify` do; the contact is then closed.
    */
   async open(): Promise<void> {
-    try {
-      await this.link.open();
-      this.#state = 'silent';
-      await this.#begin();
-    } catch (error) {
-      // Whoever closed it has made the silence that identifying complains of.
-      const wasClosed = this.isClosed;
-      await this.close();
-      throw wasClosed ? closedWhile(this.#options.port, 'identifying') : error;
-    }
+    await this.#presence.open(() => this.#begin());
     void this.#serve();
   }
 
   /** Polls as soon as the line is free. */
   pollNow(): void {
     this.#isUrgent = true;
-    this.#wake();
+    this.#presence.wake();
   }
 
   /** Waits for the next news; false when there was none in time, or the device is away. */
@@ -146,22 +142,20 @@ export class SspContact {
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#state = 'closed';
-    this.#wake();
     this.#tellWaiting(false);
-    await this.link.close();
+    await this.#presence.close();
   }
 
   async #serve(): Promise<void> {
     const { clock } = this.#options;
     // The session has just begun with a poll, so the next one has time.
-    await this.#pause(this.#options.pollMs);
+    if (!this.#isUrgent) await this.#presence.pause(this.#options.pollMs);
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
       this.#isUrgent = false;
       await this.#turn();
-      if (this.#isUrgent && this.isOnline) continue;
-      await this.#pause(this.#paceMs() - (clock.monotonic() - startedMs));
+      if (this.#isUrgent) continue;
+      await this.#presence.untilDue(this.#paceMs(), startedMs);
     }
   }
 
@@ -171,7 +165,7 @@ export class SspContact {
   }
 
   async #turn(): Promise<void> {
-    if (this.#state === 'lost') await this.#reconnect();
+    if (this.#presence.isLost) await this.#reconnect();
     else if (!this.isOnline) await this.#beginAgain();
     else if (this.#options.mayPoll() && !this.#isUnclear) await this.#poll();
     else await this.#hold();
@@ -200,7 +194,7 @@ export class SspContact {
     if (!isNews || !hasStarted(answer)) return;
     // Unless this is the end of the start that the session began in, it has forgotten the protocol
     // version, and so does not tell of all that happens.
-    if (!this.#awaitsStart) this.#goAway('silent', 'the device has started again');
+    if (!this.#awaitsStart) this.#presence.goAway('silent', 'the device has started again');
     this.#awaitsStart = false;
   }
 
@@ -226,7 +220,8 @@ export class SspContact {
 
   #onRefused(what: string): void {
     this.#refusals++;
-    if (this.#refusals >= REFUSALS_MAX) this.#goAway('silent', `the device refuses ${what}`);
+    if (this.#refusals < REFUSALS_MAX) return;
+    this.#presence.goAway('silent', `the device refuses ${what}`);
   }
 
   /**
@@ -260,15 +255,7 @@ export class SspContact {
   }
 
   async #reconnect(): Promise<void> {
-    try {
-      await this.link.open();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'ssp port is still away');
-      return;
-    }
-    if (this.#state === 'lost') this.#state = 'silent';
-    await this.#beginAgain();
+    if (await this.#presence.reopen()) await this.#beginAgain();
   }
 
   async #beginAgain(): Promise<void> {
@@ -278,8 +265,8 @@ export class SspContact {
       if (!(error instanceof DeviceError)) throw error;
       this.#options.log.debug({ reason: error.message }, 'ssp device is not back yet');
       if (error.code === 'unsupportedCommand') this.#options.onOther(error);
-      else if (++this.#misses % REOPEN_AFTER_ATTEMPTS === 0 && this.#state === 'silent') {
-        this.#goAway('lost', 'the port is opened anew');
+      else if (++this.#misses % REOPEN_AFTER_ATTEMPTS === 0 && this.#presence.isSilent) {
+        this.#presence.goAway('lost', 'the port is opened anew');
         await this.link.drop();
       }
     }
@@ -301,10 +288,8 @@ export class SspContact {
       if (isFirst) heard(this.#parts, 'disable', await this.link.ask('disable'));
       answer = await this.#firstPoll(device);
     }
-    // The port may have been lost or closed just when the last answer had come.
-    if (this.#state !== 'silent') throw closedWhile(this.#options.port, 'identifying');
+    this.#presence.found();
     this.#known = device;
-    this.#state = 'online';
     this.#misses = 0;
     this.#refusals = 0;
     this.#isUnclear = false;
@@ -330,27 +315,13 @@ export class SspContact {
     return decodePoll(reply.data, device.protocolVersion);
   }
 
-  #goAway(state: 'silent' | 'lost', reason: string): void {
-    if (this.isClosed) return;
-    const wasOnline = this.isOnline;
-    this.#state = state;
-    if (wasOnline) {
-      this.#options.log.warn({ reason }, 'ssp out of touch');
-      this.#options.onAway(reason);
-      this.#tellWaiting(false);
-    }
-    this.#wake();
+  #onAway(reason: string): void {
+    this.#options.onAway(reason);
+    this.#tellWaiting(false);
   }
 
   #tellWaiting(isHeard: boolean): void {
     for (const tell of [...this.#waiting]) tell(isHeard);
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    if (delayMs <= 0 || this.isClosed || this.#isUrgent) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await withDeadline(this.#options.clock, delayMs, promise);
   }
 }
 
