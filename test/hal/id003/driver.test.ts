@@ -65,6 +65,26 @@ test('the deposit command leaves in the same instant as the decision', async () 
   expect(sentMs).toEqual([bench.clock.monotonic()]);
 });
 
+test('behind a late answer the next poll lets the decision go first', async () => {
+  const bench = await new Bench().start();
+  bench.insert(20);
+  await bench.heard('note.inserted');
+  const { chunks } = bench.cable.passed('toHost');
+  for (let nth = chunks; nth < chunks + 20; nth++) {
+    bench.cable.addFault({ direction: 'toHost', unit: 'chunk', nth, do: 'delay', ms: 150 });
+  }
+  let sentBefore = 0;
+  bench.acceptor.subscribe(async (event) => {
+    if (event.kind !== 'note.escrowed') return;
+    sentBefore = bench.port.sent.length;
+    for (let turns = 0; turns < 50; turns++) await Promise.resolve();
+    void bench.acceptor.deposit();
+  });
+  await bench.heard('note.escrowed');
+  await bench.clock.advance(0);
+  expect(bench.port.sent.slice(sentBefore)).toEqual(['fc05423936']);
+});
+
 test('gives a note back when asked', async () => {
   const bench = await new Bench().start();
   await bench.escrow(50);

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import { Presence } from '#hal/presence.ts';
+import { Cable } from '#hal/simulator/cable.ts';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
+import { MemoryPort } from '#hal/simulator/memory-port.ts';
+import { silentLog } from '#protocol/base/log.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+function make() {
+  const clock = new VirtualClock();
+  const cable = new Cable({ clock, device: new Id003Device({ clock }) });
+  const port = new MemoryPort({ path: 'memory', clock, cable });
+  const line = { baudRate: 9600, dataBits: 8, parity: 'even', stopBits: 1 } as const;
+  const link = { open: () => port.open(line), close: () => port.close() };
+  const away: string[] = [];
+  const onAway = (reason: string) => away.push(reason);
+  const presence = new Presence({ name: 'test', port, clock, log: silentLog, link, onAway });
+  return { clock, cable, presence, away };
+}
+
+/** How long a wait takes, virtual ms. */
+async function lasts(clock: VirtualClock, wait: Promise<void>): Promise<number> {
+  const startedMs = clock.monotonic();
+  await clock.resolve(wait);
+  return clock.monotonic() - startedMs;
+}
+
+test('is in touch once identified, and tells once that it is away', async () => {
+  const { clock, presence, away } = make();
+  expect(presence.isLost).toBe(true);
+  await clock.resolve(presence.open(async () => presence.found()));
+  expect(presence.isOnline).toBe(true);
+  presence.goAway('silent', 'no answer');
+  presence.goAway('lost', 'unplugged');
+  expect(away).toEqual(['no answer']);
+  expect(presence.isLost).toBe(true);
+});
+
+test('an identification that fails closes the port, and says why', async () => {
+  const { clock, presence } = make();
+  const nobody = new Error('nobody there');
+  const fail = () => Promise.reject(nobody);
+  await expect(clock.resolve(presence.open(fail))).rejects.toBe(nobody);
+  expect(presence.isClosed).toBe(true);
+});
+
+test('whoever opens is told that it was closed meanwhile, and nothing is found any more', async () => {
+  const { clock, presence } = make();
+  const identify = async () => {
+    await presence.close();
+    presence.found();
+  };
+  await expect(clock.resolve(presence.open(identify))).rejects.toMatchObject({ code: 'canceled' });
+  presence.goAway('silent', 'late news');
+  expect(presence.isClosed).toBe(true);
+});
+
+test('a lost port is tried again until it is there', async () => {
+  const { clock, cable, presence } = make();
+  await clock.resolve(presence.open(async () => presence.found()));
+  cable.unplug();
+  presence.goAway('lost', 'unplugged');
+  expect(await clock.resolve(presence.reopen())).toBe(false);
+  cable.plug();
+  expect(await clock.resolve(presence.reopen())).toBe(true);
+  expect(presence.isSilent).toBe(true);
+});
+
+test('the next question is due by the last one, but never at once behind an answer', async () => {
+  const { clock, presence } = make();
+  await clock.resolve(presence.open(async () => presence.found()));
+  const askedMs = clock.monotonic();
+  await clock.advance(30);
+  expect(await lasts(clock, presence.untilDue(100, askedMs))).toBe(70);
+  await clock.advance(500);
+  expect(await lasts(clock, presence.untilDue(100, askedMs))).toBe(10);
+  expect(await lasts(clock, presence.untilDue(0, askedMs))).toBe(0);
+});
+
+test('a wait is ended by news and by closing, and none begins afterwards', async () => {
+  const { clock, presence } = make();
+  await clock.resolve(presence.open(async () => presence.found()));
+  const first = presence.pause(1_000);
+  presence.wake();
+  expect(await lasts(clock, first)).toBe(0);
+  const second = presence.pause(1_000);
+  await clock.resolve(presence.close());
+  expect(await lasts(clock, second)).toBe(0);
+  expect(await lasts(clock, presence.pause(1_000))).toBe(0);
+});
