@@ -32,6 +32,8 @@ export interface DeviceOptions {
   /** For keys that are agreed with a device. */
   readonly random: Random;
   readonly log: Log;
+  /** How often an idle device is asked, ms; the driver's own when left out. */
+  readonly pollMs?: number | undefined;
 }
 
 /** The driver with the flight recorder of its port: one place for all drivers. */
@@ -47,22 +49,23 @@ export function makeAcceptor(options: DeviceOptions & { currency: string }): Cas
 }
 
 function acceptorOf(options: DeviceOptions & { currency: string }): CashAcceptor {
-  const { protocol, port, clock, random, log, currency } = options;
+  const { protocol, port, clock, random, log, currency, pollMs } = options;
+  const common = { currency, ...(pollMs === undefined ? {} : { pollMs }) };
   switch (protocol) {
     case 'ccnet': {
       // Emulations have part numbers of their own: where no model is named, any will do.
       const named = options.model === undefined ? {} : { model: modelOf(options, ccnetModels) };
-      return new CcnetAcceptor({ port, clock, log, options: { currency, ...named } });
+      return new CcnetAcceptor({ port, clock, log, options: { ...common, ...named } });
     }
     case 'ebds':
       return new EbdsAcceptor({
         port,
         clock,
         log,
-        options: { model: modelOf(options, ebdsModels), currency },
+        options: { model: modelOf(options, ebdsModels), ...common },
       });
     case 'id003':
-      return new Id003Acceptor({ port, clock, log, options: { currency } });
+      return new Id003Acceptor({ port, clock, log, options: common });
     case 'sio': {
       const { channels } = options;
       if (!channels) {
@@ -80,7 +83,7 @@ function acceptorOf(options: DeviceOptions & { currency: string }): CashAcceptor
         clock,
         log,
         random,
-        options: { model: modelOf(options, sspModels), currency },
+        options: { model: modelOf(options, sspModels), ...common },
       });
     default:
       throw new ConfigError(
@@ -99,21 +102,22 @@ export function makeDispenser(options: DeviceOptions): CashDispenser {
 }
 
 function dispenserOf(options: DeviceOptions): CashDispenser {
-  const { protocol, port, clock, log } = options;
+  const { protocol, port, clock, log, pollMs } = options;
+  const common = pollMs === undefined ? {} : { pollMs };
   switch (protocol) {
     case 'f56':
       return new F56Dispenser({
         port,
         clock,
         log,
-        options: { model: modelOf(options, f56Models) },
+        options: { model: modelOf(options, f56Models), ...common },
       });
     case 'lcdm':
       return new LcdmDispenser({
         port,
         clock,
         log,
-        options: { model: modelOf(options, lcdmModels) },
+        options: { model: modelOf(options, lcdmModels), ...common },
       });
     default:
       throw new ConfigError('unsupportedCommand', `no dispenser speaks ${protocol}; f56, lcdm do`);

@@ -151,10 +151,10 @@ function settleSale(
     throw new Violation('no note is made up', `${known.reference}: owed and never paid`);
   }
   const owedMinor = owed.reduce((sum, { amountMinor = 0 }) => sum + amountMinor, 0);
-  const has = known.handedMinor + owedMinor;
+  const has = known.handedMinor + owedMinor + known.settledMinor;
   const words =
     `${known.reference} (${transaction.state}): paid for ${known.fiatMinor}, ` +
-    `${known.handedMinor} came out, ${owedMinor} is owed`;
+    `${known.handedMinor} came out, ${known.settledMinor} by hand, ${owedMinor} is owed`;
   if (has + lostMinor < known.fiatMinor) throw new Violation('no note is lost', words);
   if (has > known.fiatMinor && !known.inDoubt) throw new Violation('at most once', words);
 }

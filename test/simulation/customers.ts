@@ -51,22 +51,29 @@ const cashInOf = ({ session }: MachineView): CashInView | undefined =>
 const cashOutOf = ({ session }: MachineView): CashOutView | undefined =>
   session?.kind === 'cashOut' ? session : undefined;
 
-/** Carries out what a customer does; returns when they have left, or when the machine died. */
-export async function visit(stage: Stage, doing: Doing): Promise<void> {
+/**
+ * Carries out what a customer does; returns when they have left, or when the machine died. False
+ * for one who came for nothing: it was closed.
+ */
+export async function visit(stage: Stage, doing: Doing): Promise<boolean> {
+  let isServed = true;
   switch (doing.kind) {
     case 'deposit':
-      await deposit(stage, doing);
+      isServed = await opens(stage, 'startCashIn');
+      if (isServed) await deposit(stage, doing);
       break;
     case 'sale':
-      await sale(stage, doing);
+      isServed = await opens(stage, 'startCashOut');
+      if (isServed) await sale(stage, doing);
       break;
     case 'redeem':
       await redeem(stage, doing);
       break;
     default:
-      return;
+      return true;
   }
   await leave(stage);
+  return isServed || stage.isDead;
 }
 
 async function opens(stage: Stage, command: 'startCashIn' | 'startCashOut'): Promise<boolean> {
@@ -77,7 +84,6 @@ async function opens(stage: Stage, command: 'startCashIn' | 'startCashOut'): Pro
 }
 
 async function deposit(stage: Stage, doing: DoingOf<'deposit'>): Promise<void> {
-  if (!(await opens(stage, 'startCashIn'))) return;
   for (const note of doing.notes) {
     if (!(await insert(stage, note))) break;
     await stage.pause(doing.thinkMs);
@@ -151,7 +157,6 @@ function reachFor(
 }
 
 async function sale(stage: Stage, doing: DoingOf<'sale'>): Promise<void> {
-  if (!(await opens(stage, 'startCashOut'))) return;
   const isChoosing = (view: MachineView) => cashOutOf(view)?.phase !== 'preparing';
   if (!(await stage.until(isChoosing, TURN_LIMIT_MS))) return;
   const offered = stage.view()?.session;

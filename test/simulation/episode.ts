@@ -12,9 +12,9 @@ import { compareNotes, proveStore, type Unsettled } from './books.ts';
 import { Breaker } from './breaker.ts';
 import { type Command, visit } from './customers.ts';
 import { Hands } from './hands.ts';
-import { type Aftermath, comeToRest } from './liveness.ts';
+import { type Aftermath, comeToRest, payByHand } from './liveness.ts';
 import { deviceChoice } from './pairings.ts';
-import type { Action, Plan } from './plan.ts';
+import type { Action, Doing, Plan } from './plan.ts';
 import { Violation } from './violation.ts';
 import { type Eyes, Watch } from './watch.ts';
 
@@ -90,6 +90,7 @@ class Episode implements Aftermath {
   readonly #hands: Hands;
   #view: MachineView | undefined;
   #violation: Violation | undefined;
+  #turnedAway = 0;
   #stepsMax = 0;
   #activeMs = 0;
   #activeUntilMs = 0;
@@ -104,8 +105,8 @@ class Episode implements Aftermath {
       cassettes: plan.cassettes,
       config: { limits: { max_cash_in_sats: plan.capSats } },
       devices: {
-        validator: deviceChoice(plan.validator, plan.cassettes),
-        dispenser: deviceChoice(plan.dispenser, plan.cassettes),
+        validator: deviceChoice(plan.validator, plan.cassettes, plan.pollMs?.validator),
+        dispenser: deviceChoice(plan.dispenser, plan.cassettes, plan.pollMs?.dispenser),
       },
       commitPlan: this.#breaker.commitPlan,
       onAct: (act) => {
@@ -158,8 +159,7 @@ class Episode implements Aftermath {
   }
 
   async end(): Promise<void> {
-    if (!this.machine.life.isDead) this.machine.die('kill');
-    this.machine.bury();
+    this.machine.abandon();
     await this.machine.stop();
   }
 
@@ -181,14 +181,20 @@ class Episode implements Aftermath {
 
   async act(command: Command): Promise<string> {
     this.#noteActivity();
+    const result = await this.#written(() => this.machine.act(command));
+    // The local API says so with status 500; the customer sees that nothing happens.
+    if (!result) return 'closed';
+    if (!this.isDead) this.#show(this.machine.view);
+    return result.ok ? 'ok' : result.code;
+  }
+
+  /** Undefined when it could not be written, for which the plan has a reason. */
+  async #written<T>(task: () => T): Promise<Awaited<T> | undefined> {
     try {
-      const result = await this.machine.act(command);
-      if (!this.isDead) this.#show(this.machine.view);
-      return result.ok ? 'ok' : result.code;
+      return await task();
     } catch (error) {
-      // The local API says so with status 500; the customer sees that nothing happens.
       const isDisk = this.#breaker.diskFailed || this.machine.life.isDead;
-      if (error instanceof StoreError && isDisk) return 'closed';
+      if (error instanceof StoreError && isDisk) return undefined;
       throw error;
     }
   }
@@ -253,9 +259,36 @@ class Episode implements Aftermath {
     for (const disturbance of disturbances) this.#breaker.plan(disturbance);
     if (doing.kind === 'attend') await this.#attend(doing.refill);
     else if (doing.kind === 'wait') await this.pause(doing.ms);
-    else await visit(this, doing);
+    else await this.#serve(doing);
     await this.revive();
     this.compare();
+  }
+
+  async #serve(doing: Doing): Promise<void> {
+    const isServed = await visit(this, doing);
+    this.#turnedAway = isServed ? 0 : this.#turnedAway + 1;
+    if (this.#turnedAway < (this.#plan.patience ?? Number.POSITIVE_INFINITY)) return;
+    this.#turnedAway = 0;
+    await this.#lookAfter();
+  }
+
+  /** Whoever is called reads what the machine asks for, and does that. */
+  async #lookAfter(): Promise<void> {
+    const view = this.#view;
+    if (!view || view.session) return;
+    const codes = new Set(
+      [...view.cashIn.reasons, ...view.cashOut.reasons].map(({ code }) => code),
+    );
+    this.#tell(`somebody is called: ${[...codes].join(' ')}`);
+    if (codes.has('starting') || codes.has('disk')) {
+      this.#breaker.offMs = RESTART_MS;
+      this.machine.die('kill');
+      await this.revive();
+    }
+    if (codes.has('unsettled')) await this.#written(() => payByHand(this, 'cashOut'));
+    if (codes.has('walletEmpty')) this.machine.keeper.fund(this.#plan.fundSats);
+    if (codes.has('validator')) this.restartValidator();
+    await this.#attend(codes.has('noNotes'));
   }
 
   /** Whoever looks after the machine clears what is stuck, and may fill the bays. */

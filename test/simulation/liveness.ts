@@ -77,15 +77,21 @@ function codesOwed({ machine, watch }: Aftermath): readonly string[] {
   return [...ids].flatMap((id) => (id && watch.transactions.get(id)?.code) ?? []);
 }
 
-/** The operator pays all that is owed; nobody who comes after that with a code gets it again. */
-async function settleByHand(world: Aftermath): Promise<void> {
-  const { store, service } = world.machine.running;
-  for (const { id, kind, reference } of store.obligations.list({ open: true })) {
-    const settlement = { obligationId: id, by: 'operator', reason: 'paid by hand' };
-    const outcome = service.settle(settlement);
+/** The operator pays what is owed, all of it or of one kind of transaction. @throws Violation */
+export function payByHand({ machine, watch }: Aftermath, of?: 'cashIn' | 'cashOut'): void {
+  const { store, service } = machine.running;
+  for (const { id, kind, reference, transactionId } of store.obligations.list({ open: true })) {
+    const known = transactionId && watch.transactions.get(transactionId);
+    if (of !== undefined && known?.kind !== of) continue;
+    const outcome = service.settle({ obligationId: id, by: 'operator', reason: 'paid by hand' });
     if (outcome === 'settled') continue;
     throw new Violation('everything settles', `${reference} ${kind}: ${outcome}`);
   }
+}
+
+/** The operator pays all that is owed; nobody who comes after that with a code gets it again. */
+async function settleByHand(world: Aftermath): Promise<void> {
+  payByHand(world);
   const codes = [...world.watch.transactions.values()].flatMap(({ code }) => code ?? []);
   for (const code of codes) {
     await redeemCode(world, code, true);

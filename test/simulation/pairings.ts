@@ -112,11 +112,19 @@ export function fittingCassettes(
 type Cassettes = Readonly<Record<string, SimulatedCassette>>;
 
 /** What a whole machine is made with. */
-export function deviceChoice(name: DeviceName, cassettes: Cassettes): DeviceChoice {
+export function deviceChoice(
+  name: DeviceName,
+  cassettes: Cassettes,
+  pollMs: number | undefined,
+): DeviceChoice {
   const { protocol, model } = name;
   const channels = channelsOf(protocol);
   const make = (clock: Clock) => makeDevice(name, clock, cassettes);
-  return { protocol, model, make, ...(channels ? { channels } : {}) };
+  return {
+    ...{ protocol, model, make },
+    ...(channels ? { channels } : {}),
+    ...(pollMs === undefined ? {} : { pollMs }),
+  };
 }
 
 function makeDevice(

@@ -140,8 +140,12 @@ export interface Plan {
   readonly validator: DeviceName;
   readonly dispenser: DeviceName;
   readonly cassettes: Readonly<Record<string, SimulatedCassette>>;
+  /** How often the idle devices are asked, ms; as often as on a machine when left out. */
+  readonly pollMs?: { readonly validator?: number; readonly dispenser?: number };
   readonly capSats: number | null;
   readonly fundSats: number;
+  /** So many customers in a row are turned away before somebody looks after it; or all of them. */
+  readonly patience?: number;
   /** Whether the program is started again before the liveness phase. */
   readonly restarts: boolean;
   readonly actions: readonly Action[];
@@ -186,14 +190,29 @@ export function planOf(seed: string): Plan {
   const chance = { calm: 10, usual: 45, wild: 85 }[disturbed];
   return {
     ...common,
+    pollMs: pollsOf(new Dice(`polls ${seed}`)),
     capSats: dice.percent(30) ? dice.between(60_000, 400_000) : null,
     fundSats: dice.percent(80) ? 50_000_000 : dice.between(0, 600_000),
     restarts: dice.percent(50),
+    patience: 1 + new Dice(`patience ${seed}`).below(3),
     actions: Array.from({ length: count }, (_, id) => {
       // Its own dice: an action is the same whatever became of those before it.
       const own = new Dice(`action ${id} of ${seed}`);
       return { id, doing: doingOf(own), disturbances: disturbancesOf(own, common, chance) };
     }),
+  };
+}
+
+/**
+ * Nine tenths of the work of a machine are polls that bring nothing. So most runs ask less often,
+ * as far as the devices' documents go; what falls between two polls then also falls elsewhere.
+ */
+function pollsOf(dice: Dice): NonNullable<Plan['pollMs']> {
+  const validator = Number(dice.weighted({ 0: 5, 300: 5, 700: 40, 1000: 50 }));
+  const dispenser = dice.pick([0, 4_000]);
+  return {
+    ...(validator === 0 ? {} : { validator }),
+    ...(dispenser === 0 ? {} : { dispenser }),
   };
 }
 

@@ -109,6 +109,11 @@ export class Life {
     }
   }
 
+  /** Ends this life, and nobody asks what it has left. */
+  abandon(): void {
+    this.#death ??= 'kill';
+  }
+
   /** Lets go of the files, which then are what the death has left. */
   bury(): void {
     const path = this.#path;

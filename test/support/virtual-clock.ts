@@ -7,8 +7,36 @@ interface Timer {
   isCancelled: boolean;
 }
 
-/** Lets everything that is ready run: promises, and what they start. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Steps that are queued for one turn of the event loop: between turns the system is asked. */
+const STEPS_PER_TURN = 8;
+
+/**
+ * Takes steps until one is false. Between two of them all runs that is ready: promises, and what
+ * they start.
+ */
+function takeSteps(step: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const take = () => {
+      if (isOver) return;
+      try {
+        if (step()) return;
+        isOver = true;
+        resolve();
+      } catch (error) {
+        isOver = true;
+        reject(error);
+      }
+    };
+    const turn = () => {
+      for (let steps = 0; steps < STEPS_PER_TURN; steps++) setImmediate(take);
+      setImmediate(() => {
+        if (!isOver) turn();
+      });
+    };
+    turn();
+  });
+}
 
 /** Most timers that one `advance` may fire; reaching it means that something spins. */
 const STEPS_MAX = 5_000_000;
@@ -68,12 +96,16 @@ export class VirtualClock implements Clock {
   #pending = 0;
   #fired = 0;
   readonly #timers = new TimerHeap();
-  readonly #settle: () => Promise<void>;
+  readonly #takeSteps: (step: () => boolean) => Promise<void>;
 
   /** `settled` is awaited between timers: where real bytes are under way, until they have come. */
-  constructor(startUnixMs = Date.UTC(2026, 10, 21, 12, 0, 0), settled = settle) {
+  constructor(startUnixMs = Date.UTC(2026, 10, 21, 12, 0, 0), settled?: () => Promise<void>) {
     this.#wallOffsetMs = startUnixMs;
-    this.#settle = settled;
+    const whenSettled = async (step: () => boolean) => {
+      do await settled?.();
+      while (step());
+    };
+    this.#takeSteps = settled ? whenSettled : takeSteps;
   }
 
   now(): number {
@@ -114,11 +146,11 @@ export class VirtualClock implements Clock {
   /** Moves time on, firing every timer that falls due in order. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#monotonicMs + byMs;
-    await this.#settle();
-    for (let steps = 0; this.#step(endMs); steps++) {
-      if (steps >= STEPS_MAX) throw new Error('the virtual clock never comes to rest');
-      await this.#settle();
-    }
+    let steps = 0;
+    await this.#takeSteps(() => {
+      if (steps++ >= STEPS_MAX) throw new Error('the virtual clock never comes to rest');
+      return this.#step(endMs);
+    });
     this.#monotonicMs = endMs;
   }
 
@@ -131,15 +163,13 @@ export class VirtualClock implements Clock {
   /** Moves time on until `done`; after `limitMs` it is false, and time stands there. */
   async reach(done: () => boolean, limitMs: number): Promise<boolean> {
     const endMs = this.#monotonicMs + limitMs;
-    await this.#settle();
-    while (!done()) {
-      if (!this.#step(endMs)) {
-        this.#monotonicMs = endMs;
-        return false;
-      }
-      await this.#settle();
-    }
-    return true;
+    let isDone = false;
+    await this.#takeSteps(() => {
+      isDone = done();
+      return !isDone && this.#step(endMs);
+    });
+    if (!isDone) this.#monotonicMs = endMs;
+    return isDone;
   }
 
   /** Moves time on until a promise settles, at most `limitMs`. */

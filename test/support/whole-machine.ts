@@ -39,6 +39,8 @@ export interface DeviceChoice {
   readonly model?: string;
   /** For a validator that cannot be asked for the values of its channels. */
   readonly channels?: readonly number[];
+  /** How often the program asks it while it is idle, ms; the driver's own when left out. */
+  readonly pollMs?: number;
   readonly make: (clock: Clock) => SimulatedDevice;
 }
 
@@ -252,7 +254,7 @@ export class WholeMachine {
       acceptor: observed(
         makeAcceptor({
           ...{ clock, random, log, protocol: validator.protocol, model: validator.model },
-          channels: config.validator.channels,
+          ...{ channels: config.validator.channels, pollMs: validator.pollMs },
           port: port('validator', this.validatorCable),
           currency: config.currency,
         }),
@@ -262,6 +264,7 @@ export class WholeMachine {
       dispenser: observed(
         makeDispenser({
           ...{ clock, random, log, protocol: dispenser.protocol, model: dispenser.model },
+          pollMs: dispenser.pollMs,
           port: port('dispenser', this.dispenserCable),
         }),
         ['dispense'],
@@ -302,6 +305,13 @@ export class WholeMachine {
     this.dispenser.control({ do: 'power', on: false });
     this.validatorCable.unplug();
     this.dispenserCable.unplug();
+  }
+
+  /** Ends the program for good: nobody will look at its files. */
+  abandon(): void {
+    this.life.abandon();
+    for (const line of this.lines) line.partition();
+    this.bury();
   }
 
   /** Leaves of the dead program what its death has left of its files. */
