@@ -127,6 +127,9 @@ export const technicianEn = {
   'bag.right': 'Bag {seal}: all is there. Record {number}.',
   'bag.differs': 'Bag {seal}: {differences}. Record {number}.',
 
+  'file.done': 'This was done already. Record {number} of this machine:',
+  'file.recordAhead':
+    'Record {number} cannot be the next one: the one before it is not there. Nothing was done.',
   'file.missing':
     'The file does not say {what}. Exchange {reference} stays open: add it, run again.',
   'file.refused': '{what}: {why} Exchange {reference} stays open.',

@@ -129,6 +129,9 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'bag.right': 'Bolsa {seal}: está completa. Registro {number}.',
   'bag.differs': 'Bolsa {seal}: {differences}. Registro {number}.',
 
+  'file.done': 'Esto ya se hizo. Registro {number} de este cajero:',
+  'file.recordAhead':
+    'El registro {number} no puede ser el siguiente: falta el anterior. No se hizo nada.',
   'file.missing':
     'El archivo no dice {what}. La recarga {reference} queda abierta: agréguelo y ejecute de nuevo.',
   'file.refused': '{what}: {why} La recarga {reference} queda abierta.',

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { type Clock, systemClock } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
-import type { ExchangeView } from '../../api/visit-schemas.ts';
+import type { ExchangeView, RecordView } from '../../api/visit-schemas.ts';
 import { type Language, languages } from '../../texts/fill.ts';
 import { type Speak, speaker, whyText } from '../../texts/technician.ts';
 import { CommandError, type ExitCode, exitCode } from '../exit.ts';
@@ -126,6 +126,14 @@ async function visitByFile(
     return exitCode.done;
   }
   await line.signIn(file.name, file.pin);
+  const done = file.record === undefined ? null : await recordOf(line, speak, file.record);
+  if (done) {
+    await line.signOut();
+    print(terminal, options, { exchange: null, record: done }, () =>
+      [speak('file.done', { number: done.number }), recordText(done)].join('\n'),
+    );
+    return exitCode.done;
+  }
   const begun = await line.begin();
   const { exchange, record } = await drive(line, answererOf(file, speak), clockOf(terminal), begun);
   await line.signOut();
@@ -133,6 +141,21 @@ async function visitByFile(
     [...summaryLines(speak, exchange), ...(record === null ? [] : [recordText(record)])].join('\n'),
   );
   return exitCode.done;
+}
+
+/**
+ * The record of a visit that was done already, so that a file that is run again, after a cut in the
+ * moment of closing, counts nothing twice. @throws CommandError when it can be no next one
+ */
+async function recordOf(
+  line: VisitLine,
+  speak: Speak,
+  number: number,
+): Promise<RecordView | undefined> {
+  const found = await line.records(Math.max(0, number - 2), 2);
+  const own = found.find((one) => one.number === number);
+  if (own || number === 1 || found.some((one) => one.number === number - 1)) return own;
+  throw new CommandError(exitCode.usage, speak('file.recordAhead', { number }));
 }
 
 function readFile(path: string, speak: Speak): VisitFile | BagFile {

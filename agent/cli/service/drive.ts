@@ -6,6 +6,7 @@ import type {
   ExchangeView,
   RecordView,
 } from '../../api/visit-schemas.ts';
+import { CommandError } from '../exit.ts';
 import type { Wish } from './ask-question.ts';
 import type { At, VisitLine } from './visit-line.ts';
 
@@ -43,6 +44,8 @@ export async function drive(
   begun: ExchangeView,
 ): Promise<Ended> {
   let view = begun;
+  /** The end that was asked for last: when its answer was lost, it is asked for once more. */
+  let end: (() => Promise<ExchangeEndResult>) | undefined;
   for (;;) {
     try {
       if (view.state === 'closed' || view.state === 'abandoned') {
@@ -53,29 +56,56 @@ export async function drive(
         continue;
       }
       const wish = await answerer.wish(view);
-      const next = await act(line, answerer, view, wish);
+      end = await endOf(line, answerer, view, wish);
+      const next = await (end?.() ?? act(line, view, wish));
       if ('record' in next) return next;
       answerer.taken(wish, view, next);
       view = next;
     } catch (error) {
       await answerer.recover(error, view);
-      const now = await refreshed(line, answerer, view);
-      // Ended meanwhile: by somebody else, or by a close whose answer was lost.
-      if (now === null) return { exchange: { ...view, state: 'closed' }, record: null };
+      const now = await sure(answerer, view, () => line.exchange());
+      if (now === null) return endedMeanwhile(answerer, view, end);
       view = now;
     }
   }
 }
 
-/** Where it stands now, asked until the agent says so. */
-async function refreshed(line: VisitLine, answerer: Answerer, view: ExchangeView) {
+/** Asks until the agent answers. */
+async function sure<Value>(
+  answerer: Answerer,
+  view: ExchangeView,
+  ask: () => Promise<Value>,
+): Promise<Value> {
   for (;;) {
     try {
-      return await line.exchange();
+      return await ask();
     } catch (error) {
       await answerer.recover(error, view);
     }
   }
+}
+
+/**
+ * Ended by an end of ours whose answer was lost, of which the agent gives the same record again; or
+ * by somebody else: what there is to say of it has been said there.
+ */
+async function endedMeanwhile(
+  answerer: Answerer,
+  view: ExchangeView,
+  end: (() => Promise<ExchangeEndResult>) | undefined,
+): Promise<Ended> {
+  const elsewhere: Ended = { exchange: { ...view, state: 'closed' }, record: null };
+  if (!end) return elsewhere;
+  return sure(answerer, view, async () => {
+    try {
+      return await end();
+    } catch (error) {
+      if (error instanceof CommandError && error.refusal?.why?.code === 'noExchange') {
+        return elsewhere;
+      }
+      throw error;
+    }
+  });
 }
 
 async function waitFor(
@@ -94,24 +124,21 @@ async function waitFor(
   }
 }
 
-async function act(
+/** The call that ends it, when that is wanted. */
+async function endOf(
   line: VisitLine,
   answerer: Answerer,
   view: ExchangeView & At,
-  wish: Wish,
-): Promise<ExchangeView | ExchangeEndResult> {
-  switch (wish.kind) {
-    case 'answer':
-      return line.answer(view, wish.answer);
-    case 'undo':
-      return line.undo(view);
-    case 'close':
-      return line.close(view);
-    case 'abandon': {
-      const reason = await answerer.whyAbandon(view);
-      return reason === null ? view : line.abandon(view, reason);
-    }
-  }
+  { kind }: Wish,
+): Promise<(() => Promise<ExchangeEndResult>) | undefined> {
+  if (kind === 'close') return () => line.close(view);
+  const reason = kind === 'abandon' ? await answerer.whyAbandon(view) : null;
+  return reason === null ? undefined : () => line.abandon(view, reason);
+}
+
+async function act(line: VisitLine, view: ExchangeView & At, wish: Wish): Promise<ExchangeView> {
+  if (wish.kind === 'answer') return line.answer(view, wish.answer);
+  return wish.kind === 'undo' ? line.undo(view) : view;
 }
 
 /** Names a question in a file's own words: `bays.1.load`. */

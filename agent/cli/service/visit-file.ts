@@ -49,6 +49,11 @@ export const visitFile = z.strictObject({
   pin: z.string(),
   bays: z.record(z.string().regex(/^\d+$/), bay).default({}),
   boxes: z.strictObject({ cashbox: box.optional(), reject: box.optional() }).prefault({}),
+  record: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Number that its record will have: one that is there is shown, and nothing is done.'),
   end: z
     .union([z.literal('close'), z.strictObject({ abandon: z.string().min(1) })])
     .default('close'),

@@ -12,6 +12,8 @@ import {
   exchangeEndResult,
   exchangeState,
   exchangeView,
+  type RecordView,
+  recordView,
   type SignInResult,
   signInResult,
   type TechnicianView,
@@ -99,6 +101,11 @@ export class VisitLine {
 
   totals(): Promise<TotalsView> {
     return this.#get('service/totals', totalsView);
+  }
+
+  /** Records of visits after a number, oldest first. */
+  records(after: number, limit: number): Promise<RecordView[]> {
+    return this.#get(`service/records?after=${after}&limit=${limit}`, z.array(recordView));
   }
 
   bags(): Promise<BagView[]> {

@@ -174,3 +174,42 @@ test('the program is killed while it drains: doors stay closed, and it goes on b
   visit.abandon();
   await machine.until((view) => view.cashIn.open, 'open again');
 });
+
+test.each(['close', 'abandon'] as const)(
+  'cut between the commit of %s and its answer: asked again it gives the same record',
+  async (how) => {
+    visit = await Visit.begin({ commitPlan });
+    const { machine } = visit;
+    await visit.open();
+    const { id: exchange, step } = await visit.walk({ bays: { 1: { out: 10, load: 10 } } });
+    const end = () => {
+      const at = { exchange, step };
+      if (how === 'close') return visit.service.close(visit.who, at);
+      return visit.service.abandon(visit.who, at, 'rain');
+    };
+    cut = { when: 'after', at: machine.life.commits + 1 };
+    // What it returns reaches nobody any more.
+    end();
+    expect(machine.life.isDead).toBe(true);
+    await comeBack();
+    expect(visit.store.exchanges.open()).toBeUndefined();
+    const kept = visit.store.visitRecords.get(1);
+    const again = end();
+    expect(again.record).toMatchObject({ number: 1, hash: kept?.hash });
+    expect(again.exchange.state).toBe(how === 'close' ? 'closed' : 'abandoned');
+    expect(end().record.hash).toBe(kept?.hash);
+    expect(visit.store.visitRecords.head().number).toBe(1);
+    const kinds = machine.kinds().filter((kind) => /^exchange.(closed|abandoned)$/.test(kind));
+    expect(kinds).toHaveLength(1);
+    // The other end of the same step is no end of it.
+    const other = how === 'close' ? 'abandon' : 'close';
+    const at = { exchange, step };
+    expect(
+      await whyOf(() =>
+        other === 'close'
+          ? visit.service.close(visit.who, at)
+          : visit.service.abandon(visit.who, at, 'rain'),
+      ),
+    ).toBe('noExchange');
+  },
+);

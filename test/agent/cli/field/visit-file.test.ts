@@ -140,3 +140,25 @@ test('bags that were counted at the depot, each with its record, and no exchange
   expect(open.store.exchanges.open()).toBeUndefined();
   expect(open.store.visitRecords.list(0, 9)).toHaveLength(3);
 });
+
+test('a file that is run again after its visit was closed shows its record, and counts nothing', async () => {
+  const file = { ...ana, record: 1, bays: { 1: { ...refill, test: 'skip' } } };
+  const done = await visit(file);
+  const [record = ''] = /^spire-record:1:.*$/m.exec(done.out) ?? [];
+  const counts = open.counts();
+  // The answer to the close was lost: the person runs it again.
+  const again = await visit(file);
+  expect([again.code, again.err]).toEqual([0, '']);
+  expect(again.out).toBe(`This was done already. Record 1 of this machine:\n${record}\n`);
+  expect(JSON.parse((await visit(file, '--json')).out)).toMatchObject({ record: { number: 1 } });
+  expect([open.counts(), open.store.visitRecords.head().number]).toEqual([counts, 1]);
+  const ahead = await visit({ ...file, record: 3 });
+  expect([ahead.code, ahead.err]).toEqual([2, expect.stringContaining('cannot be the next one')]);
+  expect(open.store.exchanges.open()).toBeUndefined();
+  const next = await visit({
+    ...file,
+    record: 2,
+    bays: { 1: { ...refill, out: 100, test: 'skip' } },
+  });
+  expect([next.code, next.out]).toEqual([0, expect.stringMatching(/^spire-record:2:/m)]);
+});
