@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { THOROUGH_TESTS } from './test/thorough/files.ts';
 
 export default defineConfig({
   test: {
@@ -6,7 +7,9 @@ export default defineConfig({
     globalSetup: ['test/support/temporary-folder.ts'],
     // They have commands of their own: `npm run test:browser`, `test:machine`, `test:ptys` ...
     exclude: [
+      ...THOROUGH_TESTS,
       'test/browser/**',
+      'test/demo/**',
       'test/field/**',
       'test/machine/**',
       'test/ptys/**',
