@@ -31,7 +31,7 @@ export default defineConfig({
     expect: { poll: { timeout: 20_000 } },
     // Much of the time goes into waiting for sockets, ttys and other processes.
     maxWorkers: availableParallelism() + 1,
-    // No test leaves anything in a module: loading them anew for each file is a quarter of the time.
+    // No test leaves anything in a module: loading all anew per file is a quarter of the time.
     isolate: false,
     sequence: { sequencer: DemoFirst },
     coverage: {

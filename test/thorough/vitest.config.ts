@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { THOROUGH_TESTS } from './files.ts';
 
-/** Devices: the power cut at every byte, long random runs, foreign drivers: `npm run test:thorough`. */
+/** Devices cut at every byte, long random runs, foreign drivers: `npm run test:thorough`. */
 export default defineConfig({
   test: {
     include: [...THOROUGH_TESTS],
