@@ -4,11 +4,15 @@
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Random } from '#protocol/base/clock.ts';
+import { systemCode } from '#protocol/base/errors.ts';
 import { Secret } from '#protocol/base/secret.ts';
 
 /** 128 bits. */
 const TOKEN_BYTES = 16;
 const TOKEN = /^[0-9a-f]{32}$/;
+
+/** Faults of reading it that mean: whoever asks is not the owner, or nobody listens. */
+const NOT_FOR_US: ReadonlySet<unknown> = new Set(['ENOENT', 'EACCES', 'EPERM']);
 
 const fileOf = (socketPath: string): string => `${socketPath}.owner`;
 
@@ -32,8 +36,7 @@ export function ownerToken(socketPath: string): string | undefined {
     const token = readFileSync(fileOf(socketPath), 'utf8');
     return TOKEN.test(token) ? token : undefined;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'EACCES' || code === 'EPERM') return undefined;
+    if (NOT_FOR_US.has(systemCode(error))) return undefined;
     throw error;
   }
 }

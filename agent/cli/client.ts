@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import type { z } from 'zod';
-import { messageOf } from '#protocol/base/errors.ts';
+import { messageOf, systemCode } from '#protocol/base/errors.ts';
 import { apiErrorBody } from '../api/errors.ts';
 import { ownerToken } from '../api/owner-file.ts';
 import { CommandError, type ExitCode, exitCode } from './exit.ts';
@@ -63,7 +63,7 @@ const exitOfRefusal: Record<string, ExitCode> = {
   tooManyTries: exitCode.tryAgain,
 };
 
-function refusal(status: number, body: unknown): CommandError {
+function refusal(status: number | undefined, body: unknown): CommandError {
   const parsed = apiErrorBody.safeParse(body);
   if (!parsed.success) {
     return new CommandError(exitCode.fault, `The agent answered with HTTP status ${status}.`);
@@ -75,7 +75,7 @@ function refusal(status: number, body: unknown): CommandError {
 
 function fetchText<Value>(
   question: Question<Value>,
-): Promise<{ readonly status: number; readonly text: string }> {
+): Promise<{ readonly status: number | undefined; readonly text: string }> {
   const { socketPath, path, body, signal, silenceMs = SILENCE_MS } = question;
   const token = question.token ?? ownerToken(socketPath);
   const isPost = body !== undefined;
@@ -98,7 +98,7 @@ function fetchText<Value>(
       });
       response.on('error', fail);
       response.on('end', () => {
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
+        resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() });
       });
     });
     sent.on('timeout', () => sent.destroy(new Error(`silent for ${silenceMs / 1_000} s`)));
@@ -109,7 +109,7 @@ function fetchText<Value>(
 
 /** Why the agent cannot be reached, and what to do next. */
 function unreachable(socketPath: string, cause: unknown): CommandError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = systemCode(cause);
   if (code === 'EACCES' || code === 'EPERM') {
     return new CommandError(
       exitCode.notPermitted,

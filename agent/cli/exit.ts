@@ -1,5 +1,12 @@
 /** How a command ends: the exit codes of design 15, and the error that carries one. */
-import { AtmError, ConfigError, messageOf, RelayError, StoreError } from '#protocol/base/errors.ts';
+import {
+  AtmError,
+  ConfigError,
+  messageOf,
+  RelayError,
+  StoreError,
+  systemCode,
+} from '#protocol/base/errors.ts';
 import type { ApiErrorBody } from '../api/errors.ts';
 
 /** Exit codes; from 69 on those of sysexits.h. */
@@ -34,8 +41,8 @@ export class CommandError extends Error {
 /** Whether an error, or what caused it, is the system's refusal of access. */
 function isRefusedAccess(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const refused = 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
-  return refused || isRefusedAccess(error.cause);
+  const code = systemCode(error);
+  return code === 'EACCES' || code === 'EPERM' || isRefusedAccess(error.cause);
 }
 
 /** The exit code for anything thrown. */

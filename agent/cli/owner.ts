@@ -13,8 +13,8 @@ export function asOwnerOf<T>(folder: string, work: () => T): T {
     throw new ConfigError('notFound', `there is no folder ${folder} for the machine's state`);
   }
   const { seteuid, setegid, geteuid, getegid } = process;
-  if (!seteuid || !setegid || geteuid?.() !== 0) return work();
-  const group = getegid?.() ?? 0;
+  if (!seteuid || !setegid || !getegid || geteuid?.() !== 0) return work();
+  const group = getegid();
   setegid(stat.gid);
   seteuid(stat.uid);
   try {

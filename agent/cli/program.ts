@@ -192,8 +192,10 @@ async function follow(terminal: Terminal, options: JournalOptions): Promise<void
   try {
     for (;;) {
       const entries = await readEntries(options, last, stop.signal);
-      for (const entry of entries) printEntry(terminal, options, entry);
-      last = entries.at(-1)?.seq ?? last;
+      for (const entry of entries) {
+        printEntry(terminal, options, entry);
+        last = entry.seq;
+      }
       await sleep(systemClock, FOLLOW_MS, stop.signal);
     }
   } catch (error) {

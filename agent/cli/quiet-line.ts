@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SystemPort } from '#hal/serial-port.ts';
 import { systemClock, systemRandom } from '#protocol/base/clock.ts';
-import { DeviceError, StoreError } from '#protocol/base/errors.ts';
+import { type AtmErrorCode, DeviceError, StoreError } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { Connection } from '#state/connection.ts';
 import { openDatabase } from '#state/database.ts';
@@ -12,7 +12,7 @@ import { Journal } from '#state/journal.ts';
 import { makeAcceptor, makeDispenser, probedProtocols } from '../devices.ts';
 import { type Attempt, type Probed, probePort } from '../probe/probe.ts';
 import { type WatchedEvent, watchAcceptor, watchDispenser } from '../probe/watch.ts';
-import { CommandError, exitCode } from './exit.ts';
+import { CommandError, type ExitCode, exitCode } from './exit.ts';
 
 /** What is worked on. */
 export interface LineOptions {
@@ -113,22 +113,15 @@ function opened(path: string): ReturnType<typeof openDatabase> {
   }
 }
 
+const PORT_FAULTS: Partial<Record<AtmErrorCode, readonly [ExitCode, string]>> = {
+  locked: [exitCode.tryAgain, ' Another program has it.'],
+  notFound: [exitCode.unavailable, ' spire probe lists them.'],
+  refused: [exitCode.notPermitted, ''],
+};
+
 /** A port's own faults in the exit codes of the command line. */
 function wordsOf(error: DeviceError): CommandError {
   const { message, code } = error;
-  const words = message.replace(/ \(\w+\)$/, '.');
-  if (code === 'locked') {
-    return new CommandError(exitCode.tryAgain, `${words} Another program has it.`, {
-      cause: error,
-    });
-  }
-  if (code === 'notFound') {
-    return new CommandError(exitCode.unavailable, `${words} spire probe lists them.`, {
-      cause: error,
-    });
-  }
-  const isRefused = code === 'refused';
-  return new CommandError(isRefused ? exitCode.notPermitted : exitCode.fault, words, {
-    cause: error,
-  });
+  const [exit, more] = PORT_FAULTS[code] ?? [exitCode.fault, ''];
+  return new CommandError(exit, message.replace(/ \(\w+\)$/, '.') + more, { cause: error });
 }

@@ -5,5 +5,5 @@ import { requireNode } from '#protocol/base/node-version.ts';
 requireNode();
 const { run } = await import('./program.ts');
 const { processTerminal } = await import('./terminal.ts');
-const terminal = processTerminal(process.env.CREDENTIALS_DIRECTORY);
+const terminal = processTerminal(process, process.env.CREDENTIALS_DIRECTORY);
 process.exitCode = await run(process.argv.slice(2), terminal);

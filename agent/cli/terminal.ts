@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { Option } from 'commander';
 import type { z } from 'zod';
 import type { Clock } from '#protocol/base/clock.ts';
+import { systemCode } from '#protocol/base/errors.ts';
 import { ask, DEFAULT_SOCKET } from './client.ts';
 import { type ExitCode, exitCode } from './exit.ts';
 
@@ -33,22 +34,32 @@ export interface Common {
   readonly json?: true;
 }
 
-/** The terminal of this process. */
-export function processTerminal(credentialsFolder?: string): Terminal {
+/** A process with its streams; `process` itself, outside of tests. */
+export interface Host {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean; hasColors?(): boolean };
+  readonly stderr: Writable;
+  on(signal: 'SIGINT' | 'SIGTERM', task: () => void): unknown;
+  exit(code: number): never;
+}
+
+/** The terminal of a process. */
+export function processTerminal(host: Host, credentialsFolder?: string): Terminal {
+  const { stdin, stdout, stderr } = host;
   // A reader that has seen enough (`spire journal | head`) is no fault.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCode.done);
+  stdout.on('error', (error) => {
+    if (systemCode(error) === 'EPIPE') host.exit(exitCode.done);
     throw error;
   });
   return {
-    out: process.stdout,
-    err: process.stderr,
+    out: stdout,
+    err: stderr,
     onStop: (task) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, task);
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) host.on(signal, task);
     },
-    confirm: process.stdin.isTTY ? askPerson : undefined,
-    input: process.stdin.isTTY && process.stdout.isTTY ? process.stdin : undefined,
-    isColoured: process.stdout.isTTY && process.stdout.hasColors(),
+    confirm: stdin.isTTY ? askPerson : undefined,
+    input: stdin.isTTY && stdout.isTTY ? stdin : undefined,
+    isColoured: stdout.isTTY && stdout.hasColors?.(),
     credentialsFolder,
   };
 }

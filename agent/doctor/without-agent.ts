@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '#protocol/base/clock.ts';
-import { ConfigError, messageOf, StoreError } from '#protocol/base/errors.ts';
+import { ConfigError, messageOf, StoreError, systemCode } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { Connection } from '#state/connection.ts';
 import { openDatabase } from '#state/database.ts';
@@ -50,7 +50,7 @@ function state({ paths }: Config): readonly Finding[] {
   try {
     names = readdirSync(folder);
   } catch (error) {
-    const isRefused = error instanceof Error && 'code' in error && error.code === 'EACCES';
+    const isRefused = systemCode(error) === 'EACCES';
     const text = `The state in ${folder} cannot be looked at: ${messageOf(error)}.`;
     const next = isRefused ? 'Ask again as root.' : 'Install the package, which makes the folder.';
     return [isRefused ? warning('state', text, next) : fault('state', text, next)];

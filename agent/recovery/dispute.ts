@@ -134,9 +134,9 @@ function countersOf(
     for (const { from, to, value, count, seq } of page) {
       takeBack(to, value, count, seq);
       takeBack(from, value, -count, seq);
+      afterSeq = seq;
     }
     if (page.length < PAGE) break;
-    afterSeq = page.at(-1)?.seq ?? afterSeq;
   }
   return [...rows.values()].sort((one, other) => (one.account < other.account ? -1 : 1));
 }

@@ -151,9 +151,11 @@ function entriesAfter(
   let last = afterSeq;
   for (;;) {
     const page = journal.read({ ...filter, afterSeq: last, limit: PAGE_ENTRIES });
-    found.push(...page);
+    for (const entry of page) {
+      found.push(entry);
+      last = entry.seq;
+    }
     if (page.length < PAGE_ENTRIES) return found;
-    last = page.at(-1)?.seq ?? last;
   }
 }
 

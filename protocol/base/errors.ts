@@ -68,6 +68,11 @@ export class ConfigError extends AtmError {
   override readonly name = 'ConfigError';
 }
 
+/** The system's own code of a fault, such as `ENOENT`; undefined for what is no fault of its. */
+export function systemCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
 /** The text of anything thrown, for a log line or a screen. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -7,7 +7,7 @@ import * as nodeFs from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { Random } from '../base/clock.ts';
-import { AtmError, ConfigError, messageOf, StoreError } from '../base/errors.ts';
+import { AtmError, ConfigError, messageOf, StoreError, systemCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { seal, unseal } from '../base/sealing.ts';
 import type { Secret } from '../base/secret.ts';
@@ -148,7 +148,7 @@ export class PairingFile {
       return this.#steps.readFileSync(path, 'utf8');
     } catch (error) {
       if (error instanceof AtmError) throw error;
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (systemCode(error) === 'ENOENT') return undefined;
       throw new StoreError('hardwareError', `cannot read ${path}: ${messageOf(error)}`, {
         cause: error,
       });

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ConfigError } from '#protocol/base/errors.ts';
+import { ConfigError, systemCode } from '#protocol/base/errors.ts';
 import { bunkerStateSchema } from './bunker-policy.ts';
 import { keeperStateSchema } from './keeper/state.ts';
 
@@ -47,7 +47,7 @@ export function loadWorld(folder: string): WorldState | undefined {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
   try {

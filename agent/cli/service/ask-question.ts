@@ -78,20 +78,19 @@ async function type(
   return /^a$/i.test(typed) ? 'abandon' : typed;
 }
 
-/** A count from 0 to `max`; `empty` is what no digit means. */
+/** A count from 0 to `max`; where it may be left `empty` that means none. */
 async function typeCount(
   asking: Asking,
   message: string,
   max: number,
-  empty?: number,
+  mayBeEmpty = false,
 ): Promise<number | 'undo' | 'abandon'> {
   const typed = await type(asking, message, (text) => {
     const isCount = /^\d{1,9}$/.test(text) ? Number(text) <= max : false;
-    if (isCount || (text === '' && empty !== undefined)) return undefined;
+    if (isCount || (text === '' && mayBeEmpty)) return undefined;
     return asking.speak('flow.notANumber', { max });
   });
-  if (isWish(typed)) return typed;
-  return typed === '' ? (empty ?? 0) : Number(typed);
+  return isWish(typed) ? typed : Number(typed);
 }
 
 const heldKey = ({ parked, swapped }: Question<'bay'>) => {
@@ -254,17 +253,14 @@ export async function typePiles(
     const next = faces.find((face) => !counts.has(face));
     if (next !== undefined) {
       const values = { place: where, denomination: next, currency };
-      const count = await typeCount(asking, speak('boxCount.one', values), countMax, 0);
+      const count = await typeCount(asking, speak('boxCount.one', values), countMax, true);
       if (count === 'abandon') return count;
       if (count !== 'undo') counts.set(next, count);
       else if (counts.size === 0) return count;
-      else counts.delete([...counts.keys()].at(-1) ?? next);
+      else for (const last of [...counts.keys()].slice(-1)) counts.delete(last);
       continue;
     }
-    const piles = faces.map((denomination) => ({
-      denomination,
-      count: counts.get(denomination) ?? 0,
-    }));
+    const piles = [...counts].map(([denomination, count]) => ({ denomination, count }));
     const message = speak('boxCount.sum', { place: where, piles: pilesWords(speak, piles) });
     const chosen = await prompter.choose(
       message,

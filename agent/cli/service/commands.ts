@@ -180,9 +180,9 @@ function answererOf(file: VisitFile, speak: Speak): Answerer {
   return {
     wish: async (view): Promise<Wish> => {
       const { asks, reference } = view;
-      const wish = asks && wishOf(file, asks);
+      const wish = wishOf(file, asks);
       if (wish) return wish;
-      const what = asks ? pathOf(asks) : '';
+      const what = pathOf(asks);
       throw new CommandError(exitCode.usage, speak('file.missing', { what, reference }));
     },
     whyAbandon: async () => (typeof file.end === 'object' ? file.end.abandon : null),

@@ -13,10 +13,15 @@ import type { At, VisitLine } from './visit-line.ts';
 /** How often the agent is asked while it does something itself, ms: soon for a person. */
 const POLL_MS = 500;
 
+/** An exchange that asks something. */
+export type Asking = ExchangeView & { readonly asks: ExchangeQuestion };
+
+const isAsking = (view: ExchangeView): view is Asking => view.asks !== null;
+
 /** Who answers. */
 export interface Answerer {
   /** What is wanted at this question. */
-  wish(view: ExchangeView): Promise<Wish>;
+  wish(view: Asking): Promise<Wish>;
   /** Why an exchange that was started is given up; null to go on after all. */
   whyAbandon(view: ExchangeView): Promise<string | null>;
   /** The agent does something by itself: customers finish, or a note is dispensed. */
@@ -51,7 +56,7 @@ export async function drive(
       if (view.state === 'closed' || view.state === 'abandoned') {
         return { exchange: view, record: null };
       }
-      if (view.asks === null) {
+      if (!isAsking(view)) {
         view = await waitFor(line, answerer, clock, view);
         continue;
       }

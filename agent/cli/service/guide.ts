@@ -40,7 +40,9 @@ export interface GuideOptions {
 }
 
 const isRefusal = (error: unknown, ...codes: readonly string[]): error is CommandError =>
-  error instanceof CommandError && codes.includes(error.refusal?.code ?? '');
+  error instanceof CommandError && codes.some((code) => code === error.refusal?.code);
+const isWhy = (error: unknown, why: string): error is CommandError =>
+  error instanceof CommandError && error.refusal?.why?.code === why;
 /** Refusals of an answer, which can be given otherwise; whoever is shut out goes no further. */
 const MENDED = ['usage', 'notPermitted', 'notFound', 'sequenceError', 'busy'] as const;
 const isAway = (error: unknown): boolean =>
@@ -52,7 +54,6 @@ export class Guide implements Answerer {
   readonly #asking: Asking;
   #technician: TechnicianView | undefined;
   #open: ExchangeView | null = null;
-  #waitedFor: string | undefined;
 
   constructor(options: GuideOptions) {
     this.#options = options;
@@ -122,7 +123,7 @@ export class Guide implements Answerer {
         return await line.redeem(invite, pin);
       } catch (error) {
         // Only the PIN can be mended; an invite that is not good stays so.
-        if (!(error instanceof CommandError) || error.refusal?.why?.code !== 'weakPin') throw error;
+        if (!isWhy(error, 'weakPin')) throw error;
         prompter.warn(this.#wordsOf(error));
       }
     }
@@ -133,7 +134,7 @@ export class Guide implements Answerer {
     const { line, prompter, speak } = this.#options;
     this.#open = await line.exchange();
     const may = (wanted: TechnicianView['permissions'][number]) =>
-      this.#technician?.permissions.includes(wanted) ?? false;
+      this.#technician?.permissions.includes(wanted);
     const reference = this.#open?.reference ?? '';
     const chosen = await prompter.choose(speak('menu.ask'), [
       ...(may('exchange')
@@ -191,8 +192,7 @@ export class Guide implements Answerer {
       speak('bag.ask'),
       bags.map((bag) => ({ value: bag.seal, label: bag.seal })),
     );
-    const bag = bags.find((one) => one.seal === seal);
-    if (bag) await this.#countBag(bag);
+    for (const bag of bags.filter((one) => one.seal === seal)) await this.#countBag(bag);
   }
 
   async #countBag({ seal, denominations }: BagView): Promise<void> {
@@ -205,8 +205,7 @@ export class Guide implements Answerer {
     const result = await line
       .countBag({ seal, counts, reason: null, note: '' })
       .catch(async (error: unknown) => {
-        if (!(error instanceof CommandError)) throw error;
-        if (error.refusal?.why?.code !== 'reasonNeeded') throw error;
+        if (!isWhy(error, 'reasonNeeded')) throw error;
         return line.countBag({ seal, counts, ...(await this.#reason()) });
       });
     const { number } = result.record;
@@ -226,7 +225,6 @@ export class Guide implements Answerer {
 
   wish(view: ExchangeView): Promise<Wish> {
     this.#open = view;
-    this.#waitedFor = undefined;
     const { prompter, speak } = this.#options;
     if (view.asks?.kind === 'close') {
       const title = speak('summary.title', { reference: view.reference });
@@ -247,8 +245,6 @@ export class Guide implements Answerer {
 
   waiting(state: 'draining' | 'testing'): void {
     const { prompter, speak } = this.#options;
-    if (this.#waitedFor === state) return;
-    this.#waitedFor = state;
     prompter.tell(speak(`flow.${state}`));
   }
 
@@ -259,9 +255,9 @@ export class Guide implements Answerer {
     const { position } = asks;
     const bay = after.bays.find((one) => one.position === position);
     if (!bay || bay.count === null || bay.sumMinor === null) return;
-    const { count, denomination, sumMinor } = bay;
+    const { count, sumMinor } = bay;
     const sum = formatMoney(sumMinor, currency);
-    const values = { position, count, denomination: denomination ?? 0, currency, sum };
+    const values = { position, count, denomination: asks.denomination, currency, sum };
     prompter.tell(speak('load.sum', values));
   }
 
@@ -274,11 +270,9 @@ export class Guide implements Answerer {
       this.#technician = await this.#signIn(this.#technician?.name);
       return;
     }
-    const isForbidden =
-      isRefusal(error, 'notPermitted') && error.refusal?.why?.code !== 'permission';
+    const isForbidden = isRefusal(error, 'notPermitted') && !isWhy(error, 'permission');
     if (isForbidden || !isRefusal(error, ...MENDED)) throw error;
-    const isStep = error.refusal?.why?.code === 'step';
-    prompter.warn(isStep ? speak('flow.elsewhere') : this.#wordsOf(error));
+    prompter.warn(isWhy(error, 'step') ? speak('flow.elsewhere') : this.#wordsOf(error));
   }
 
   /** The same for what is done beside an exchange. */

@@ -18,8 +18,10 @@ export function addRecords(service: Command, terminal: Terminal): void {
       for (let after = 0; ; ) {
         const path = `/v1/service/records?after=${after}&limit=${PAGE}`;
         const records = await ask({ socketPath, path, schema: z.array(recordView) });
-        for (const record of records) terminal.out.write(`${JSON.stringify(record)}\n`);
-        after = records.at(-1)?.number ?? after;
+        for (const record of records) {
+          terminal.out.write(`${JSON.stringify(record)}\n`);
+          after = record.number;
+        }
         if (records.length < PAGE) return;
       }
     });

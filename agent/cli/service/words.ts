@@ -94,9 +94,8 @@ export function summaryLines(speak: Speak, view: ExchangeView): string[] {
   ];
   // A row of two says one thing over all columns.
   const wide = rows.filter(({ length }) => length > 2);
-  const widths = [0, 1, 2, 3, 4, 5].map((column) =>
-    Math.max(...(column === 0 ? rows : wide).map((row) => (row[column] ?? '').length)),
-  );
+  const widthOf = (column: number) =>
+    Math.max(...(column === 0 ? rows : wide).map((row) => (row[column] ?? '').length));
   const swapped = view.bays
     .filter((bay) => bay.swapped)
     .map(({ position }) =>
@@ -104,9 +103,7 @@ export function summaryLines(speak: Speak, view: ExchangeView): string[] {
     );
   const table = rows.map((row) =>
     row
-      .map((cell, column) =>
-        cell.padEnd(row.length > 2 || column === 0 ? (widths[column] ?? 0) : 0),
-      )
+      .map((cell, column) => cell.padEnd(row.length > 2 || column === 0 ? widthOf(column) : 0))
       .join('  ')
       .trimEnd(),
   );

@@ -18,7 +18,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { faultsAgainst, type UpdatePlaces, UpdateRun } from '#agent/cli/update-run.ts';
 import { restingState, returnState } from '#agent/cli/update-state.ts';
 import { readPlan, type UpdatePlan, writePlan } from '#agent/upkeep/update-plan.ts';
-import { systemClock, systemRandom } from '#protocol/base/clock.ts';
+import { type Clock, systemClock, systemRandom } from '#protocol/base/clock.ts';
+import { newReference } from '#protocol/base/ids.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { openDatabase } from '#state/database.ts';
 import { openStore, type Store } from '#state/store.ts';
@@ -39,7 +40,7 @@ class Agent extends FakeService {
   /** What each release finds, and does while it is examined. */
   readonly releases: Record<
     string,
-    { readonly faults: readonly string[]; readonly act?: () => void }
+    { faults: readonly string[]; readonly act?: () => void; readonly says?: string }
   > = {
     [OLD]: { faults: [] },
     [NEW]: { faults: [] },
@@ -50,12 +51,12 @@ class Agent extends FakeService {
   }
   override async doctor() {
     const version = basename(readlinkSync(join(this.#root, 'current')));
-    const { faults = [], act } = this.releases[version] ?? {};
+    const { faults = [], act, says = version } = this.releases[version] ?? {};
     act?.();
     const findings = faults.map((subject) => {
       return { subject, level: 'fault' as const, text: 'It fails.', next: null };
     });
-    return { ...this.report, version, findings };
+    return { ...this.report, version: says, findings };
   }
 }
 
@@ -68,9 +69,23 @@ interface Rig {
   /** Lets a script fail at words that match. */
   fail(program: 'systemctl' | 'dpkg', words: string): void;
   state<T>(work: (store: Store) => T): T;
-  run(plan?: Partial<UpdatePlan>): ReturnType<UpdateRun['run']>;
+  run(plan?: Partial<UpdatePlan>, places?: Partial<UpdatePlaces>): ReturnType<UpdateRun['run']>;
   plan(): UpdatePlan | undefined;
   running(): string;
+}
+
+/** A computer on which time flies: every pause is over at once, and was a hundred times as long. */
+class Hurried implements Clock {
+  #ms = 0;
+  now = () => this.#ms;
+  monotonic = () => this.#ms;
+  after(delayMs: number, task: () => void) {
+    const waiting = setImmediate(() => {
+      this.#ms += delayMs * 100;
+      task();
+    });
+    return () => clearImmediate(waiting);
+  }
 }
 
 /** A program that writes down its words, then does its own, unless it was told to fail. */
@@ -121,14 +136,14 @@ async function newRig(): Promise<Rig> {
     ...{ places, agent, folder, state },
     told: () => readFileSync(at('told'), 'utf8').trim().split('\n'),
     fail: (program, words) => writeFileSync(at(`${program}.fail`), `${words}\n`, { flag: 'a' }),
-    run: (plan = {}) => {
+    run: (plan = {}, others = {}) => {
       const whole: UpdatePlan = {
         ...{ from: OLD, to: NEW, phase: 'accepted', proofLimitMs: 1, attempts: 0 },
         ...{ faultsBefore: [], backup: null, reason: null },
         ...plan,
       };
       writePlan(join(root, 'update.json'), whole);
-      return new UpdateRun(places, systemClock, () => undefined).run();
+      return new UpdateRun({ ...places, ...others }, new Hurried(), () => undefined).run();
     },
     plan: () => readPlan(join(root, 'update.json')),
     running: () => basename(readlinkSync(join(root, 'current'))),
@@ -204,6 +219,68 @@ describe('an update', () => {
       outcome: 'refused',
       reason: 'the package holds no release 3.0.0',
     });
+  });
+
+  test('whose agent is away, or speaks of another release, goes back', async () => {
+    const away = await newRig();
+    const socket = join(away.folder, 'no.sock');
+    // Nobody answers: nobody is at the machine either, and nothing proves the release.
+    expect(await away.run({}, { socket })).toMatchObject({
+      outcome: 'returned',
+      reason: expect.stringMatching(/^the handshake fails: The agent is not running/),
+    });
+    const other = await newRig();
+    other.agent.releases[NEW] = { faults: [], says: '9.9.9' };
+    expect(await other.run()).toMatchObject({
+      outcome: 'returned',
+      reason: 'release 9.9.9 answers',
+    });
+  });
+
+  test('that needs a while to be well has it', async () => {
+    const rig = await newRig();
+    let looks = 0;
+    const slow = {
+      faults: ['relay'],
+      act: () => {
+        looks += 1;
+        slow.faults = [];
+      },
+    };
+    rig.agent.releases[NEW] = slow;
+    expect(await rig.run({ proofLimitMs: 300_000 })).toMatchObject({ outcome: 'updated' });
+    expect(looks).toBe(2);
+  });
+
+  test('that cannot be put in place goes back; without a way back it is tried again', async () => {
+    const rig = await newRig();
+    const release = join(rig.places.root, 'releases', NEW);
+    mkdirSync(release, { recursive: true });
+    const { head, movements } = restingState(rig.places.state);
+    const backup = { path: '/nowhere', seq: head.seq, hash: head.hash, movements };
+    const proving = { phase: 'proving', backup } as const;
+    expect(await rig.run(proving)).toMatchObject({
+      outcome: 'returned',
+      reason: expect.stringMatching(/^it cannot be put in place: cp: /),
+    });
+    rmSync(join(rig.places.root, 'releases', OLD, 'system'), { recursive: true });
+    expect(await rig.run(proving)).toMatchObject({ outcome: 'stuck' });
+    expect(rig.plan()).toMatchObject({ phase: 'returning' });
+    // Without systemd nothing starts, and its absence is said.
+    const said: string[] = [];
+    const places = { ...rig.places, systemctl: join(rig.folder, 'nothing') };
+    await new UpdateRun(places, new Hurried(), (text) => said.push(text)).run();
+    expect(said).toContainEqual(expect.stringMatching(/^systemctl start .*: spawnSync .* ENOENT$/));
+  });
+
+  test('that finds customers, one after the other, changes nothing', async () => {
+    const rig = await newRig();
+    rig.agent.show({ ...idleView, session: cashInSession });
+    expect(await rig.run()).toMatchObject({
+      outcome: 'refused',
+      reason: 'there is always a customer',
+    });
+    expect(rig.running()).toBe(OLD);
   });
 
   test('that dpkg refuses, or that finds money under way, changes nothing', async () => {
@@ -305,6 +382,17 @@ describe('the state after an update that failed', () => {
     );
     expect(restingState(rig.places.state).openActs).toEqual(['withdraw', 'payment']);
     expect(() => restingState(newFolder())).toThrow('start the service once');
+    rig.state((store) =>
+      store.commit(() => {
+        const by = { id: 'ab'.repeat(16), name: 'Ana', permissions: [], createdAtUnixMs: 1 };
+        store.technicians.insert(by, { salt: new Uint8Array(16), hash: new Uint8Array(32) });
+        store.exchanges.insert({
+          ...{ id: 'cd'.repeat(16), reference: newReference(systemRandom) },
+          ...{ technicianId: by.id, openedAtUnixMs: 1 },
+        });
+      }),
+    );
+    expect(restingState(rig.places.state).openActs.at(-1)).toBe('exchange');
   });
 });
 
@@ -339,9 +427,10 @@ describe('spire update', { timeout: PROCESSES_LIMIT_MS }, () => {
     script(
       rig.folder,
       'dpkg-deb',
-      'case "$3" in Package) echo spire-agent;; Version) cat "$2";; *) echo amd64;; esac',
+      'case "$2 $3" in *other.deb\\ Package) echo other;; *Package) echo spire-agent;; ' +
+        '*Version) cat "$2";; *) echo amd64;; esac',
     );
-    writeFileSync(join(rig.folder, 'new.deb'), NEW);
+    for (const name of ['new.deb', 'other.deb']) writeFileSync(join(rig.folder, name), NEW);
     return { rig, words: [...common, `--dpkg=${dpkg}`, `--systemctl=${rig.places.systemctl}`] };
   }
 
@@ -355,7 +444,9 @@ describe('spire update', { timeout: PROCESSES_LIMIT_MS }, () => {
     ]);
     expect(readlinkSync(join(rig.places.root, 'updater'))).toBe(`releases/${OLD}`);
     expect(existsSync(join(rig.places.root, 'update.deb'))).toBe(false);
-    // The same again is the release that runs.
+    // The same again is the release that runs, and for the unit there is nothing to do.
+    const { code: idle, out: nothing } = await inProcess(['update', '--continue', ...words]);
+    expect([idle, nothing]).toEqual([0, 'No update is under way.\n']);
     expect(await inProcess(['update', deb, ...words])).toMatchObject({ code: 2 });
   });
 
@@ -369,6 +460,38 @@ describe('spire update', { timeout: PROCESSES_LIMIT_MS }, () => {
     expect(out).toContain('The state is that of before');
   });
 
+  test('carried out by the unit, it says that the state stays when money was written down', async () => {
+    const { rig, words } = await command();
+    const book = () =>
+      rig.state((store) => store.commit(() => store.journal.append('note.deposited', {})));
+    rig.agent.releases[NEW] = { faults: ['relay'], act: book };
+    writePlan(join(rig.places.root, 'update.json'), {
+      ...{ from: OLD, to: NEW, phase: 'accepted', proofLimitMs: 1, attempts: 0 },
+      ...{ faultsBefore: [], backup: null, reason: null },
+    });
+    const { code, out } = await inProcess(['update', '--continue', ...words]);
+    expect(code).toBe(1);
+    expect(out).toMatch(/THE STATE STAYS AS THE NEW RELEASE LEFT IT: note\.deposited was written/);
+  });
+
+  test('a unit that does not end it, or does not start, is said; so is an agent that is away', async () => {
+    const { rig, words } = await command();
+    const deb = join(rig.folder, 'new.deb');
+    const again = ['update', deb, ...words, `--socket=${join(rig.folder, 'no.sock')}`];
+    rig.fail('systemctl', 'start spire-update.service');
+    expect(await inProcess(again)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('spire-update.service has not ended the update: no'),
+    });
+    // What was faulty before cannot be known of an agent that does not answer.
+    expect(rig.plan()).toMatchObject({ phase: 'accepted', faultsBefore: null });
+    rmSync(join(rig.places.root, 'update.json'));
+    expect(await inProcess([...again, '--systemctl=/nowhere/systemctl'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('ENOENT'),
+    });
+  });
+
   test('is refused: no package, no time for one, nothing to go back to', async () => {
     const { rig, words } = await command();
     const deb = join(rig.folder, 'new.deb');
@@ -380,6 +503,7 @@ describe('spire update', { timeout: PROCESSES_LIMIT_MS }, () => {
     await refused(2, /a number from 1 to 3600/, deb, '--within', 'soon');
     writeFileSync(join(rig.folder, 'odd.deb'), '../2');
     await refused(2, /a version that is no release's/, join(rig.folder, 'odd.deb'));
+    await refused(2, /is no spire-agent for amd64/, join(rig.folder, 'other.deb'));
     rig.agent.show({ ...idleView, session: cashInSession });
     await refused(75, /A customer is at the machine/, deb);
     rig.agent.show(idleView);

@@ -8,7 +8,7 @@ import {
   timedOut,
   withDeadline,
 } from '#protocol/base/clock.ts';
-import { AtmError, DeviceError, messageOf } from '#protocol/base/errors.ts';
+import { AtmError, DeviceError, messageOf, systemCode } from '#protocol/base/errors.ts';
 import { newReference, newTransactionId, position } from '#protocol/base/ids.ts';
 import { createLog } from '#protocol/base/log.ts';
 import { requireNode } from '#protocol/base/node-version.ts';
@@ -128,4 +128,9 @@ test('faults carry their code, and a device’s fault its last bytes', () => {
   expect(new DeviceError('hardwareError', 'jam', { recording }).recording).toEqual(recording);
   expect(messageOf(new Error('why'))).toBe('why');
   expect(messageOf('thrown as text')).toBe('thrown as text');
+  const absent = Object.assign(new Error('no such file'), { code: 'ENOENT' });
+  expect([absent, new Error('why'), 'ENOENT'].map(systemCode)).toEqual([
+    'ENOENT',
+    ...[undefined, undefined],
+  ]);
 });
