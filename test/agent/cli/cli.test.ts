@@ -150,9 +150,10 @@ describe.concurrent('journal', () => {
     ]);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)(
+  // What is polled beside other tests belongs to the test by its own `expect`.
+  test.for(['SIGINT', 'SIGTERM'] as const)(
     '--follow shows what is new, each entry once, and %s ends it in order',
-    async (signal) => {
+    async (signal, { expect }) => {
       await using harness = await startHarness();
       const { service, socketPath } = harness;
       const child = start(['journal', '--follow', '--json', '--socket', socketPath]);
@@ -183,7 +184,7 @@ describe.concurrent('journal', () => {
     expect(ended).toEqual({ code: 0, out: '', err: '' });
   });
 
-  test('--follow ends with words when the agent goes', async () => {
+  test('--follow ends with words when the agent goes', async ({ expect }) => {
     const harness = await startHarness();
     const ended = inProcess(['journal', '--follow', '--socket', harness.socketPath]);
     await expect.poll(() => harness.service.journalQueries.length, { timeout: 10_000 }).toBe(1);
