@@ -1,6 +1,7 @@
 /** The handshake with the world: relays, bunker, wallet, and whose time it is. */
 import { timedOut, withDeadline } from '#protocol/base/clock.ts';
 import { ALARM_MS, type ClockVerdict } from '#protocol/corrected-clock.ts';
+import type { Shortcoming } from '#protocol/relay/information.ts';
 import type { RoundTrip } from '#protocol/relay/round-trip.ts';
 import type { SignerHealth } from '#protocol/signer/signer.ts';
 import { advice } from './advice.ts';
@@ -29,9 +30,13 @@ export async function examineRelays({
 
 function relaysFor(purpose: string, trips: readonly RoundTrip[]): readonly Finding[] {
   const someAnswer = trips.some(({ answeredMs }) => answeredMs !== undefined);
-  return trips.map(({ url, state, reason, answeredMs }) => {
+  return trips.flatMap(({ url, state, reason, answeredMs, shortcomings = [] }) => {
     if (answeredMs !== undefined) {
-      return well('relay', `${url} (${purpose}) answered in ${Math.round(answeredMs)} ms.`);
+      const tookMs = Math.round(answeredMs);
+      return [
+        well('relay', `${url} (${purpose}) answered in ${tookMs} ms.`),
+        ...shortcomings.map((one) => shortcomingOf(`${url} (${purpose})`, one)),
+      ];
     }
     const why = state === 'open' ? 'it is connected and does not answer' : (reason ?? state);
     const text = `${url} (${purpose}) cannot be used: ${why}.`;
@@ -39,6 +44,36 @@ function relaysFor(purpose: string, trips: readonly RoundTrip[]): readonly Findi
       ? warning('relay', text, 'Nothing at once: another relay answers. Have it looked after.')
       : fault('relay', text, "See to this machine's network, then to the relay.");
   });
+}
+
+/** What a relay says of itself (NIP-11) that may keep us from using it. It may say what it likes. */
+function shortcomingOf(relay: string, one: Shortcoming): Finding {
+  const admit = "Have the relay's keeper admit this machine's key, or use another relay.";
+  const other = 'Use another relay beside it, or instead.';
+  switch (one.code) {
+    case 'payment':
+      return warning('relay', `${relay} says that it wants to be paid.`, admit);
+    case 'restrictedWrites':
+      return warning('relay', `${relay} says that it takes events only of some.`, admit);
+    case 'work':
+      return warning('relay', `${relay} wants ${one.bits} bits of work on each event.`, other);
+    case 'subscriptions': {
+      const text = `${relay} grants ${one.max} subscriptions, and we have ${one.needed}.`;
+      return warning('relay', text, other);
+    }
+    case 'message':
+    case 'content': {
+      const what = one.code === 'message' ? 'messages' : 'events';
+      const text = `${relay} takes ${what} up to ${one.max}, and ours may have ${one.needed}.`;
+      return warning('relay', text, other);
+    }
+    case 'past':
+    case 'future': {
+      const when = one.code === 'past' ? 'old' : 'ahead of its clock';
+      const text = `${relay} takes events up to ${one.maxSec} s ${when}; ours may be ${one.neededSec} s.`;
+      return warning('relay', text, other);
+    }
+  }
 }
 
 /** One signature that is never published: it proves the bunker, its grant and the way there. */

@@ -5,7 +5,7 @@ import type { Filter, SignedEvent } from '../event.ts';
 import { type Authenticate, Authentication } from './authentication.ts';
 import { BackOff } from './back-off.ts';
 import { Connection } from './connection.ts';
-import type { FetchInformation } from './information.ts';
+import { type FetchInformation, type RelayInformation, shortcomingsOf } from './information.ts';
 import { defaultLimits, type LinkLimits } from './limits.ts';
 import { type RelayMessage, readMessage } from './message.ts';
 import { Publications } from './publications.ts';
@@ -51,7 +51,7 @@ export class RelayLink implements Relays {
   readonly #fetchInformation: FetchInformation | undefined;
   #offences = 0;
   #reports = 0;
-  #messageBytesMax = Number.POSITIVE_INFINITY;
+  #information: RelayInformation | undefined;
 
   constructor(options: LinkOptions & { readonly url: string }) {
     const { url, clock, random } = options;
@@ -77,6 +77,7 @@ export class RelayLink implements Relays {
       settled: () => this.#publications.flush(),
       isChallenged: () => this.#authentication.isChallenged(),
       offence: (reason) => this.#offence(reason),
+      requestIdCharsMax: () => this.#information?.requestIdCharsMax,
       refused: (words, waitMs) => this.#report({ words, waitMs }, 'subscription refused'),
     });
     this.#publications = new Publications({
@@ -87,7 +88,7 @@ export class RelayLink implements Relays {
       send,
       requireAuth,
       isOpen: () => this.#connection.isOpen(),
-      messageBytesMax: () => this.#messageBytesMax,
+      information: () => this.#information,
     });
     this.#connection.start();
   }
@@ -122,7 +123,12 @@ export class RelayLink implements Relays {
   }
 
   status(): readonly RelayStatus[] {
-    return [this.#connection.status()];
+    const status = this.#connection.status();
+    const said = this.#information;
+    if (!said) return [status];
+    return [
+      { ...status, shortcomings: shortcomingsOf(said, this.#subscriptions.present().length) },
+    ];
   }
 
   onStatus(listener: (status: RelayStatus) => void): Unsubscribe {
@@ -198,8 +204,8 @@ export class RelayLink implements Relays {
 
   /** Its limits may be others after each outage. Until they are known, nothing waits for them. */
   async #askLimits(): Promise<void> {
-    const information = await this.#fetchInformation?.(this.#url);
-    this.#messageBytesMax = information?.messageBytesMax ?? Number.POSITIVE_INFINITY;
+    this.#information = await this.#fetchInformation?.(this.#url);
+    if (this.#connection.isOpen()) this.#subscriptions.shortenNames();
   }
 
   #lost(): void {

@@ -2,6 +2,7 @@
 import type { CancelTimer, Clock } from '../base/clock.ts';
 import type { SignedEvent } from '../event.ts';
 import type { BackOff } from './back-off.ts';
+import type { RelayInformation } from './information.ts';
 import type { LinkLimits } from './limits.ts';
 import { type OkMessage, prefixOf } from './message.ts';
 import type { PublishResult } from './relay.ts';
@@ -16,8 +17,8 @@ export interface PublicationsOptions {
   readonly coolDown: BackOff;
   send(message: readonly unknown[]): void;
   isOpen(): boolean;
-  /** Longest frame that the relay takes, bytes, as it says itself. */
-  messageBytesMax(): number;
+  /** What the relay says of its limits, once it is known. */
+  information(): Pick<RelayInformation, 'messageBytesMax' | 'contentCharsMax'> | undefined;
   /** An event got `auth-required:`; true when it is to wait for the authentication. */
   requireAuth(): boolean;
 }
@@ -87,17 +88,27 @@ export class Publications {
         publication.phase === 'queued' && publication.after.every((one) => one.isSettled);
       if (!isDue) continue;
       const message = ['EVENT', publication.event];
-      const sizeBytes = Buffer.byteLength(JSON.stringify(message));
-      const mostBytes = this.#options.messageBytesMax();
-      if (sizeBytes > mostBytes) {
+      const tooLong = this.#tooLong(publication.event, message);
+      if (tooLong !== undefined) {
         // Relays drop such a frame without a word, or hang up.
-        publication.settle('refused', `not sent: ${sizeBytes} bytes, it takes ${mostBytes}`);
+        publication.settle('refused', `not sent: ${tooLong}`);
         continue;
       }
       publication.phase = 'sent';
       publication.words = undefined;
       this.#options.send(message);
     }
+  }
+
+  #tooLong({ content }: SignedEvent, message: readonly unknown[]): string | undefined {
+    const said = this.#options.information();
+    const { messageBytesMax = Infinity, contentCharsMax = Infinity } = said ?? {};
+    const sizeBytes = Buffer.byteLength(JSON.stringify(message));
+    if (sizeBytes > messageBytesMax) return `${sizeBytes} bytes, it takes ${messageBytesMax}`;
+    // Characters are counted by code point, as NIP-11 has them.
+    const characters = content.length > contentCharsMax ? [...content].length : 0;
+    if (characters <= contentCharsMax) return undefined;
+    return `${characters} characters of content, it takes ${contentCharsMax}`;
   }
 
   /** Takes the OK to an event. */

@@ -1,5 +1,6 @@
 /** What the rest of `protocol` asks of relays; `link.ts` is one of them, `pool.ts` several. */
 import type { Filter, SignedEvent } from '../event.ts';
+import type { Shortcoming } from './information.ts';
 
 /** Takes a listener or subscription off again; calling it twice is harmless. */
 export type Unsubscribe = () => void;
@@ -28,6 +29,8 @@ export interface RelayStatus {
   readonly reason: string | undefined;
   /** The relay's clock less ours, ms, by the Date header of its upgrade; undefined if unknown. */
   readonly clockOffsetMs: number | undefined;
+  /** Where it grants less than we need by its own word (NIP-11); absent while it says nothing. */
+  readonly shortcomings?: readonly Shortcoming[];
 }
 
 /** One relay or several, as one. */

@@ -4,7 +4,7 @@ import type { Filter } from '../event.ts';
 import type { RelayStatus, Relays, Unsubscribe } from './relay.ts';
 
 /** How one link stands, and how long its relay took to answer. */
-export interface RoundTrip extends Pick<RelayStatus, 'url' | 'state' | 'reason'> {
+export interface RoundTrip extends Pick<RelayStatus, 'url' | 'state' | 'reason' | 'shortcomings'> {
   /** From REQ to EOSE, ms; undefined when none came in time, or the link is not open. */
   readonly answeredMs: number | undefined;
 }
@@ -46,7 +46,7 @@ export async function roundTrips(
     cancel();
     unsubscribe();
   }
-  return relays.status().map(({ url, state, reason }) => {
-    return { url, state, reason, answeredMs: answered.get(url) };
+  return relays.status().map(({ url, state, reason, shortcomings = [] }) => {
+    return { url, state, reason, shortcomings, answeredMs: answered.get(url) };
   });
 }

@@ -30,6 +30,8 @@ export interface SubscriptionsOptions {
   isChallenged(): boolean;
   /** The relay sent what it should not have. */
   offence(reason: string): void;
+  /** Longest name of a REQ that the relay takes, characters; undefined when it does not say. */
+  requestIdCharsMax(): number | undefined;
   /** The relay closed a REQ. */
   refused(words: string, waitMs: number): void;
 }
@@ -113,6 +115,14 @@ export class Subscriptions {
     for (const subscription of [...this.#all]) this.#ask(subscription);
   }
 
+  /** What was asked before it was known how long a name may be is asked again. */
+  shortenNames(): void {
+    const mostChars = this.#options.requestIdCharsMax() ?? Infinity;
+    for (const subscription of [...this.#all]) {
+      if ((subscription.request?.id.length ?? 0) > mostChars) this.#ask(subscription);
+    }
+  }
+
   /** The connection ended, and every REQ with it. */
   lost(): void {
     this.#byRequest.clear();
@@ -163,10 +173,10 @@ export class Subscriptions {
   }
 
   #ask(subscription: Subscription): void {
-    const { clock, random, limits, send } = this.#options;
+    const { clock, limits, send } = this.#options;
     const { filter } = subscription;
     this.#forgetRequest(subscription);
-    const id = Buffer.from(random.bytes(REQUEST_ID_BYTES)).toString('hex');
+    const id = this.#requestId();
     // A copy, as what comes in is checked against what was asked, whatever its owner does to it.
     const asked = structuredClone(typeof filter === 'function' ? filter() : filter);
     subscription.request = { id, filter: asked, atMs: clock.monotonic() };
@@ -175,6 +185,15 @@ export class Subscriptions {
     subscription.cancelTimer = clock.after(limits.storedMs, () => this.#overTime(subscription));
     this.#byRequest.set(id, subscription);
     send(['REQ', id, asked]);
+  }
+
+  /** Names are random, so that nobody can answer a REQ that he has not seen. */
+  #requestId(): string {
+    const { random, requestIdCharsMax } = this.#options;
+    const id = Buffer.from(random.bytes(REQUEST_ID_BYTES)).toString('hex');
+    const short = id.slice(0, requestIdCharsMax() ?? id.length);
+    // Two that are cut to the same letters would be one REQ.
+    return this.#byRequest.has(short) ? id : short;
   }
 
   #takeEvent(subscription: Subscription, asked: Filter, event: SignedEvent): void {
