@@ -46,8 +46,8 @@ const ANSWER_BYTES_MAX = 65_536;
 const MESSAGE_BYTES_MIN = 2_048;
 
 /**
- * The longest content and frame of ours: a request to the bunker of 40,448 bytes (a document that it
- * is to encrypt), padded and in base64 by NIP-44, and the event around it.
+ * The longest content and frame of ours: a request to the bunker of 40,448 bytes (a document that
+ * it is to encrypt), padded and in base64 by NIP-44, and the event around it.
  */
 const CONTENT_CHARS_NEEDED = 54_704;
 const MESSAGE_BYTES_NEEDED = 55_300;
