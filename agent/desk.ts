@@ -5,6 +5,7 @@
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { position, type TransactionId } from '#protocol/base/ids.ts';
 import { minorDigits, minorWithin } from '#protocol/base/money.ts';
+import type { Transaction } from '#state/transactions.ts';
 import type {
   CashInView,
   CashOutView,
@@ -258,12 +259,11 @@ export class Desk {
 
   #common(
     id: TransactionId | null,
+    transaction: Transaction | undefined,
     context: Pick<CashInContext, 'notice'> & { end: CashInEnd | CashOutEnd | null },
     ended: boolean,
   ) {
-    const { store } = this.#parts;
-    const transaction = id === null ? undefined : store.transactions.get(id);
-    const code = id === null ? undefined : store.secrets.get(id, 'claimCode');
+    const code = id === null ? undefined : this.#parts.store.secrets.get(id, 'claimCode');
     return {
       session: this.#session.id,
       step: this.#session.step,
@@ -280,7 +280,7 @@ export class Desk {
     const id = context.transactionId;
     const transaction = id === null ? undefined : store.transactions.get(id);
     const ended = child.matches('done') || child.matches('concluding');
-    const common = this.#common(id, context, ended);
+    const common = this.#common(id, transaction, context, ended);
     const offering = child.matches('offering');
     const anyMoney = (transaction?.principalSats ?? 0) > 0 || context.escrowed !== null;
     return {
@@ -322,7 +322,7 @@ export class Desk {
     const paying = child.matches('awaitingPayment');
     return {
       kind: 'cashOut',
-      ...this.#common(id, context, ended),
+      ...this.#common(id, transaction, context, ended),
       phase: cashOutPhase(child),
       offeredMinor: child.matches('choosing') ? [...this.#offered()] : [],
       fiatMinor: transaction?.fiatMinor ?? 0,

@@ -32,7 +32,7 @@ export function diskError(code: 'SQLITE_FULL' | 'SQLITE_IOERR_FSYNC'): Error {
 
 /** Where SQLite keeps its log beside a database. */
 const logOf = (path: string): string => `${path}-wal`;
-const sizeOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 /** One life. */
 export class Life {
@@ -43,6 +43,7 @@ export class Life {
   #path: string | undefined;
   #commits = 0;
   #logBytesBefore = 0;
+  #logBytesLeft: number | undefined;
   #death: Death | undefined;
 
   constructor(world: Clock, plan: CommitPlan = {}) {
@@ -101,11 +102,12 @@ export class Life {
     // Without an fsync for each commit the log may hold nothing that is on the disk for sure.
     const isDurable = this.#database.pragma('synchronous', { simple: true }) === 2;
     if (death === 'powerCut' && !isDurable) return;
+    // Megabytes, and SQLite never looks for it under its name again: it has it open.
     const left = `${logOf(path)}.left`;
-    copyFileSync(logOf(path), left);
+    renameSync(logOf(path), left);
     const added = sizeOf(left) - this.#logBytesBefore;
     if (tornShare !== undefined && added > 0) {
-      truncateSync(left, this.#logBytesBefore + Math.floor(added * tornShare));
+      this.#logBytesLeft = this.#logBytesBefore + Math.floor(added * tornShare);
     }
   }
 
@@ -123,6 +125,7 @@ export class Life {
     renameSync(`${path}.left`, path);
     if (existsSync(`${logOf(path)}.left`)) renameSync(`${logOf(path)}.left`, logOf(path));
     else rmSync(logOf(path), { force: true });
+    if (this.#logBytesLeft !== undefined) truncateSync(logOf(path), this.#logBytesLeft);
   }
 
   #after(delayMs: number, task: () => void): CancelTimer {

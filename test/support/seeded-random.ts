@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Random } from '#protocol/base/clock.ts';
 
 /** Random bytes that are the same for the same seed. */
@@ -8,8 +8,8 @@ export function seededRandom(seed: string): Random {
     bytes: (count) => {
       const bytes = new Uint8Array(count);
       for (let at = 0; at < count; at += 32) {
-        const hash = createHash('sha256').update(`${seed}:${block++}`).digest();
-        bytes.set(hash.subarray(0, Math.min(32, count - at)), at);
+        const more = hash('sha256', `${seed}:${block++}`, 'buffer');
+        bytes.set(more.subarray(0, Math.min(32, count - at)), at);
       }
       return bytes;
     },
