@@ -16,6 +16,7 @@ import type {
 import { feeFractionOf } from './cash-in/terms.ts';
 import { availableBays } from './cash-out/available.ts';
 import { offeredAmounts } from './cash-out/denominate.ts';
+import { minorOf } from './cash-out/dispense-batch.ts';
 import { invoiceOf } from './cash-out/payments.ts';
 import { hashClaimCode, isClaimCode } from './claim-code.ts';
 import type { CashInContext, CashInEnd, cashInMachine } from './machines/cash-in.ts';
@@ -292,7 +293,7 @@ export class Desk {
         rateMinorPerBtc: context.terms.rate,
         feeFraction: context.terms.feeFraction,
         capSats: context.terms.capSats,
-        capMinor: capMinorOf(context),
+        capMinor: capMinorOf(context.terms),
         acceptedMinor: [...context.terms.accepted],
       },
       notes: context.total?.notes ?? 0,
@@ -302,14 +303,6 @@ export class Desk {
       netSats: transaction?.wireSats ?? 0,
       lnurl: (offering && id !== null && store.secrets.get(id, 'lnurl')?.reveal()) || null,
     };
-  }
-
-  #minorOf(dispensed: Readonly<Record<string, number>>): number {
-    const { cashUnits } = this.#parts.store;
-    return Object.entries(dispensed).reduce(
-      (sum, [bay, count]) => sum + count * (cashUnits.get(position(Number(bay)))?.value ?? 0),
-      0,
-    );
   }
 
   #cashOutView(child: SnapshotFrom<typeof cashOutMachine>): CashOutView {
@@ -333,15 +326,19 @@ export class Desk {
       rateMinorPerBtc: transaction?.rateMinorPerBtc ?? this.#parts.rates.latest()?.minorPerBtc ?? 0,
       bolt11: (paying && id !== null && invoiceOf(store, id)) || null,
       expiresAtUnixMs: paying ? context.expiresAtUnixMs : null,
-      dispensedMinor: this.#minorOf(context.dispensed),
+      dispensedMinor: minorOf(this.#parts, countsOf(context.dispensed)),
       dispensed: { ...context.dispensed },
       remainderMinor: context.remainderMinor,
     };
   }
 }
 
-function capMinorOf({ terms }: CashInContext): number | null {
-  return terms === null || terms.capSats === null ? null : minorWithin(terms.capSats, terms.rate);
+/** Notes by bay, as the machine has counted them. */
+const countsOf = (dispensed: Readonly<Record<string, number>>) =>
+  Object.entries(dispensed).map(([bay, count]) => ({ position: position(Number(bay)), count }));
+
+function capMinorOf({ capSats, rate }: NonNullable<CashInContext['terms']>): number | null {
+  return capSats === null ? null : minorWithin(capSats, rate);
 }
 
 function cashInPhase(child: SnapshotFrom<typeof cashInMachine>): CashInView['phase'] {

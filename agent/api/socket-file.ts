@@ -15,6 +15,9 @@ export async function clearSocketPath(path: string): Promise<void> {
   unlinkSync(path);
 }
 
+/** Nobody listens, or what was left behind has gone meanwhile. */
+const NOBODY: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOENT']);
+
 /** Whether somebody accepts a connection; a local socket answers at once or refuses at once. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
@@ -24,7 +27,7 @@ function answers(path: string): Promise<boolean> {
       resolve(true);
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      if (NOBODY.has(error.code)) resolve(false);
       else reject(error);
     });
   });

@@ -1,4 +1,5 @@
 /** Which notes from which bays make an amount (XFS4IoT: denominate). Pure. */
+import assert from 'node:assert';
 import type { UnitCount } from '#hal/cash-dispenser.ts';
 import type { Position } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorUnits } from '#protocol/base/money.ts';
@@ -64,7 +65,7 @@ function spread(take: number, bays: readonly Bay[]): readonly UnitCount[] {
   const taken = new Map<Position, number>();
   for (let note = 0; note < take; note++) {
     const [fullest] = [...left].sort(([p, a], [q, b]) => b - a || p - q);
-    if (!fullest) break;
+    assert(fullest, 'only notes that are there are planned');
     left.set(fullest[0], fullest[1] - 1);
     taken.set(fullest[0], (taken.get(fullest[0]) ?? 0) + 1);
   }

@@ -244,7 +244,8 @@ export function bookOut(
   store.ledger.move({ ...common, from, to, count, cause: 'dispense' });
 }
 
-function minorOf(parts: Parts, units: readonly UnitCount[]): number {
+/** What so many notes of these bays come to, by what the bays are said to hold. */
+export function minorOf(parts: Pick<Parts, 'store'>, units: readonly UnitCount[]): number {
   return units.reduce(
     (sum, { position: bay, count }) => sum + count * (parts.store.cashUnits.get(bay)?.value ?? 0),
     0,

@@ -12,7 +12,7 @@ import type { Parts } from '../parts.ts';
 import { bookAnswers, type Running, runningOf } from './books.ts';
 import { type ExchangeEnd, endExchange, setUpExchange } from './open-close.ts';
 import { factsOf, placesView, questionView } from './questions.ts';
-import { recordView } from './record.ts';
+import { recordView, technicianOf } from './record.ts';
 import { Refusal } from './refusal.ts';
 import { assertPermitted } from './technicians.ts';
 import { concludeUnbegun, runTest, type TestAsked } from './test-dispense.ts';
@@ -287,7 +287,7 @@ export class ExchangeDesk {
     return {
       ...{ id, reference: exchange.reference, state, currency: config.currency },
       step: nextStep(store.exchanges.steps(id)),
-      technician: store.technicians.get(exchange.technicianId)?.name ?? '',
+      technician: technicianOf(store, exchange.technicianId).name,
       openedAtUnixMs: exchange.openedAtUnixMs,
       canUndo: state === 'asking' && running?.standing.last !== undefined,
       asks: state === 'asking' && running ? questionView(this.#parts, running, mayTest) : null,

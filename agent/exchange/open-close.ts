@@ -1,4 +1,5 @@
 /** The two ends of an exchange: what is expected is written down, and what was found holds. */
+import assert from 'node:assert';
 import { type Position, position } from '#protocol/base/ids.ts';
 import type { Exchange } from '#state/exchanges.ts';
 import type { Account } from '#state/note-ledger.ts';
@@ -8,7 +9,7 @@ import type { Parts } from '../parts.ts';
 import type { Running } from './books.ts';
 import { isSwapped, settleCassettes } from './cassettes.ts';
 import { noteDoubt } from './doubt.ts';
-import { appendRecord, exchangeBody, expectedHash } from './record.ts';
+import { appendRecord, exchangeBody, expectedHash, technicianOf } from './record.ts';
 import {
   type BayBefore,
   type BayStanding,
@@ -24,7 +25,7 @@ const isPlace = (account: Account): boolean =>
 /** Writes down what every place should hold, once the machine has come to rest. */
 export function setUpExchange(parts: Parts, exchange: Exchange): void {
   const { store, dispenser } = parts;
-  const technician = store.technicians.get(exchange.technicianId);
+  const technician = technicianOf(store, exchange.technicianId);
   const expected = new Map<string, { value: number; count: number }[]>();
   for (const { account, value, count } of store.ledger.balances()) {
     if (!isPlace(account)) continue;
@@ -38,13 +39,14 @@ export function setUpExchange(parts: Parts, exchange: Exchange): void {
       const { value, parked, accuracy } = unit ?? nothing;
       return { position: at, value, parked, accuracy, swapped };
     }),
-    collects: technician?.permissions.includes('collect') ?? false,
+    collects: technician.permissions.includes('collect'),
     testTo: dispenser.capabilities.rejectTrayTest ? 'reject' : 'slot',
     expected: [...expected].map(([account, piles]) => ({ account, piles })),
   };
   store.commit(() => {
     store.exchanges.setUp(exchange.id, { ...setup, bays: setup.bays.map((bay) => ({ ...bay })) });
-    const kept = store.exchanges.get(exchange.id)?.setup ?? {};
+    const kept = store.exchanges.get(exchange.id)?.setup;
+    assert(kept, 'it was set up just now');
     const { reference } = exchange;
     store.journal.append('exchange.setUp', { reference, expectedHash: expectedHash(kept) });
   });

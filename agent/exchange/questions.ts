@@ -2,7 +2,7 @@
 import assert from 'node:assert';
 import type { UnitNotes } from '#hal/cash-dispenser.ts';
 import type { Position } from '#protocol/base/ids.ts';
-import { denominationOfMinor, type MinorUnits } from '#protocol/base/money.ts';
+import { denominationsOf, type MinorUnits } from '#protocol/base/money.ts';
 import type { JsonObject } from '#state/json.ts';
 import { type Account, account, bagAccount } from '#state/note-ledger.ts';
 import {
@@ -51,8 +51,7 @@ function facesOf({ store, acceptor, config }: Parts): number[] {
     ...acceptor.values(),
     ...store.ledger.balances().map(({ value }) => value),
   ];
-  const faces = values.flatMap((value) => denominationOfMinor(value, currency) ?? []);
-  return [...new Set(faces)].sort((one, other) => one - other);
+  return [...new Set(denominationsOf(values, currency))].sort((one, other) => one - other);
 }
 
 const bayAt = ({ standing }: Running, position: number): BayStanding => {

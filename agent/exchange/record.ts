@@ -1,9 +1,11 @@
 /** What is signed of a visit: who did what, what was there, what was put in, what moved. */
+import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import { recordName } from '#protocol/documents/visit-record.ts';
 import type { Exchange } from '#state/exchanges.ts';
 import { canonicalJson, type JsonObject } from '#state/json.ts';
 import type { Store } from '#state/store.ts';
+import type { Technician } from '#state/technicians.ts';
 import type { VisitRecord } from '#state/visit-records.ts';
 import { anyJson, jsonObject } from '../api/schemas.ts';
 import type { RecordView } from '../api/visit-schemas.ts';
@@ -87,6 +89,13 @@ function countedFor(one: BayStanding | BoxStanding, currency: string): JsonObjec
   };
 }
 
+/** Whoever has done something here: nobody is ever forgotten. */
+export function technicianOf(store: Store, id: string): Technician {
+  const technician = store.technicians.get(id);
+  assert(technician, 'who has acted is known');
+  return technician;
+}
+
 /** What a record says of an exchange that ends. */
 export function exchangeBody(
   store: Store,
@@ -103,7 +112,7 @@ export function exchangeBody(
   const steps = store.exchanges.steps(exchange.id);
   const { bays = [], boxes = [], tests = [] } = running?.standing ?? {};
   const ids = new Set([exchange.technicianId, ...steps.map((step) => step.technicianId)]);
-  const technicians = [...ids].map((id) => ({ id, name: store.technicians.get(id)?.name ?? '' }));
+  const technicians = [...ids].map((id) => ({ id, name: technicianOf(store, id).name }));
   const back = takenBack(steps);
   return {
     outcome,

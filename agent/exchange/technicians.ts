@@ -189,8 +189,8 @@ export class TechnicianDesk {
       ([, one], [, other]) => other.usedMonotonicMs - one.usedMonotonicMs,
     );
     for (const [oldest] of byUse.slice(SESSIONS_MAX)) this.#sessions.delete(oldest);
-    const signedIn = store.technicians.get(id) ?? technician;
-    return { token, technician: technicianView(signedIn, clock.now()), idleMs: IDLE_MS };
+    const signedIn = technicianView(this.#usable(id), clock.now());
+    return { token, technician: signedIn, idleMs: IDLE_MS };
   }
 
   /** Ends a sign-in. */

@@ -5,10 +5,15 @@ import type { Port } from '#hal/port.ts';
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { denominationOfMinor } from '#protocol/base/money.ts';
+import { denominationsOf } from '#protocol/base/money.ts';
 import type { DeviceView } from '../api/schemas.ts';
 import { makeAcceptor, makeDispenser, type ProbedProtocol } from '../devices.ts';
-import { acceptorView, dispenserView, identityView } from '../service/device-views.ts';
+import {
+  acceptorView,
+  countersView,
+  dispenserView,
+  identityView,
+} from '../service/device-views.ts';
 
 /** What a probe works with. */
 export interface ProbeOptions {
@@ -84,7 +89,7 @@ async function question(
       condition: { code: 'notAsked', text: 'its state cannot be asked without taking its news' },
       status: { notes: [...notes] },
       capabilities: {},
-      counters: counters ? { ...counters } : null,
+      counters: countersView(counters),
     };
   }
   return device === 'validator'
@@ -106,7 +111,7 @@ async function openAcceptor(
 ): Promise<DeviceView> {
   try {
     const identity = await acceptor.open();
-    const notes = acceptor.values().flatMap((value) => denominationOfMinor(value, currency) ?? []);
+    const notes = denominationsOf(acceptor.values(), currency);
     return { ...configured, identity: identityView(identity), ...acceptorView(acceptor, notes) };
   } finally {
     await acceptor.close();

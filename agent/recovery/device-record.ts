@@ -4,6 +4,7 @@
  */
 import type { TransactionId } from '#protocol/base/ids.ts';
 import type { Parts } from '../parts.ts';
+import { countersView } from '../service/device-views.ts';
 
 /** Journal kind of such an entry. */
 export const DEVICE_RECORDED = 'device.recorded';
@@ -31,10 +32,10 @@ export function recordDevice(
     if (characters > CHARACTERS_MAX) break;
     kept.push({ direction, monotonicMs: Math.round(monotonicMs), hex });
   }
-  const counters = device === 'acceptor' ? acceptor.baseline?.() : undefined;
+  const counters = countersView(device === 'acceptor' ? acceptor.baseline?.() : undefined);
   store.journal.append(
     DEVICE_RECORDED,
-    { device, chunks: kept.toReversed(), counters: counters ? { ...counters } : null },
+    { device, chunks: kept.toReversed(), counters },
     transactionId,
   );
 }

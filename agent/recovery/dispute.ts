@@ -3,6 +3,7 @@
  * journal says, what the device said, where the notes went, and what is owed. No bearer value is in
  * it.
  */
+import assert from 'node:assert';
 import type { Reference, TransactionId } from '#protocol/base/ids.ts';
 import type { JournalEntry } from '#state/journal.ts';
 import { canonicalJson } from '#state/json.ts';
@@ -53,7 +54,10 @@ export async function dispute(
     spirePubkey,
     transaction: transactionView(found),
     neighbours: neighboursOf(store, found),
-    notes: { moved: moved.map(movementView), counters: countersOf(store, moved) },
+    notes: {
+      moved: moved.map((one) => movementView(one, found.id)),
+      counters: countersOf(store, moved),
+    },
     devices: {
       before: store.intents.forTransaction(found.id).flatMap((intent) => {
         const { kind: act, device, openedAtUnixMs: atUnixMs, body } = intent;
@@ -100,8 +104,8 @@ function movementsOf(store: Store, transactionId: TransactionId): readonly NoteM
   return store.ledger.movements({ transactionId, limit: PAGE });
 }
 
-function movementView({ value, transactionId, ...rest }: NoteMovement) {
-  return { ...rest, valueMinor: value, transactionId: transactionId ?? null };
+function movementView({ value, ...rest }: NoteMovement, transactionId: TransactionId) {
+  return { ...rest, valueMinor: value, transactionId };
 }
 
 /**
@@ -143,14 +147,15 @@ function countersOf(
 
 function journalOf(store: Store, transactionId: TransactionId): DisputeBundle['journal'] {
   const own = store.journal.read({ transactionId, limit: SPAN_MAX });
-  const firstSeq = own[0]?.seq ?? 1;
-  const lastSeq = own.at(-1)?.seq ?? 0;
-  const span = lastSeq - firstSeq + 1;
+  const [first] = own;
+  const last = own.at(-1);
+  assert(first && last, 'a transaction begins with an entry of its own');
+  const span = last.seq - first.seq + 1;
   const complete = span <= SPAN_MAX;
-  const entries = complete ? store.journal.read({ afterSeq: firstSeq - 1, limit: span }) : own;
+  const entries = complete ? store.journal.read({ afterSeq: first.seq - 1, limit: span }) : own;
   return {
     complete,
-    chain: store.journal.verify(firstSeq).chain,
+    chain: store.journal.verify(first.seq).chain,
     head: store.journal.head(),
     entries: entries.map(entryView),
   };

@@ -1,7 +1,7 @@
 /** Service scope: devices as the local API and `spire probe` show them. */
-import type { CashAcceptor, DeviceIdentity } from '#hal/cash-acceptor.ts';
+import type { AcceptorBaseline, CashAcceptor, DeviceIdentity } from '#hal/cash-acceptor.ts';
 import type { CashDispenser, CashDispenserStatus } from '#hal/cash-dispenser.ts';
-import { denominationOfMinor } from '#protocol/base/money.ts';
+import { denominationsOf } from '#protocol/base/money.ts';
 import type { DeviceView } from '../api/schemas.ts';
 import type { Parts } from '../parts.ts';
 import type { DeviceWatch } from '../watch/device-watch.ts';
@@ -16,9 +16,7 @@ export async function deviceViews(
 ): Promise<DeviceView[]> {
   const { acceptor, dispenser, config } = parts;
   const status = await watch.askDispenser();
-  const notes = acceptor.values().flatMap((value) => {
-    return denominationOfMinor(value, config.currency) ?? [];
-  });
+  const notes = denominationsOf(acceptor.values(), config.currency);
   return [
     {
       device: 'validator',
@@ -40,13 +38,17 @@ const configured = ({ protocol, port }: { protocol: string; port: string }) => (
 /** A validator, by what was last heard; `notes` are the face values that it knows. */
 export function acceptorView(acceptor: CashAcceptor, notes: readonly number[]): Seen {
   const { device, cashBox, powerUp, fault } = acceptor.status();
-  const counters = acceptor.baseline?.();
   return {
     condition: { code: device, text: fault?.text ?? '' },
     status: { cashBox, powerUp, notes: [...notes] },
     capabilities: { ...acceptor.capabilities },
-    counters: counters ? { ...counters } : null,
+    counters: countersView(acceptor.baseline?.()),
   };
+}
+
+/** A device's own counters as JSON has them. */
+export function countersView(counters: AcceptorBaseline | undefined): DeviceView['counters'] {
+  return counters ? { ...counters } : null;
 }
 
 /** A dispenser, by its own answer; undefined when it gave none. */

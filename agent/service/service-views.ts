@@ -2,7 +2,7 @@
 
 import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import type { Reference, TransactionId } from '#protocol/base/ids.ts';
-import { denominationOfMinor } from '#protocol/base/money.ts';
+import type { MinorUnits } from '#protocol/base/money.ts';
 import type { RelayStatus } from '#protocol/relay/relay.ts';
 import type { Journal, JournalEntry, JournalFilter } from '#state/journal.ts';
 import { bayAccount } from '#state/note-ledger.ts';
@@ -11,6 +11,7 @@ import type { JournalEntryView, JournalQuery, MachineView, StatusView } from '..
 import type { Desk } from '../desk.ts';
 import { isBlind } from '../documents/view.ts';
 import { isSwapped } from '../exchange/cassettes.ts';
+import { faceOf } from '../exchange/faces.ts';
 import type { Parts } from '../parts.ts';
 import type { Sight } from './service.ts';
 import { bayUse, documentAges, overShort } from './status-history.ts';
@@ -78,8 +79,7 @@ const NO_COUNTS: Counts = { cashUnits: [], accounts: [], bayUse: [] };
 /** What the books have where, and what went out since. */
 function countsOf(parts: Parts): Counts {
   const { store, config } = parts;
-  const denomination = (value: Parameters<typeof denominationOfMinor>[0]) =>
-    denominationOfMinor(value, config.currency) ?? value;
+  const denomination = (value: MinorUnits) => faceOf(value, config.currency);
   return {
     cashUnits: store.cashUnits.list().map(({ position, value, accuracy, parked }) => ({
       position,

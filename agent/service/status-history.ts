@@ -1,8 +1,9 @@
 /** What the last weeks say of a machine: use of each bay, counts that differed, documents' ages. */
-import { denominationOfMinor, type MinorUnits } from '#protocol/base/money.ts';
+import type { MinorUnits } from '#protocol/base/money.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { StatusView } from '../api/schemas.ts';
 import { documentsView } from '../documents/view.ts';
+import { faceOf } from '../exchange/faces.ts';
 import type { Parts } from '../parts.ts';
 
 const DAY_MS = 86_400_000;
@@ -47,7 +48,7 @@ export function overShort({
   clock,
   config,
 }: History & { readonly config: Pick<Parts['config'], 'currency'> }): StatusView['overShort'] {
-  const face = (value: MinorUnits) => denominationOfMinor(value, config.currency) ?? value;
+  const face = (value: MinorUnits) => faceOf(value, config.currency);
   return store.cashCounts
     .since(clock.now() - OVER_SHORT_MS)
     .filter(({ expected, counted }) => expected !== counted)

@@ -123,3 +123,8 @@ export function denominationOfMinor(value: MinorUnits, currency: string): number
   const denomination = value / 10 ** minorDigits(currency);
   return Number.isInteger(denomination) ? denomination : undefined;
 }
+
+/** Face values in whole units of a currency; notes of part of a unit are left out. */
+export function denominationsOf(values: readonly MinorUnits[], currency: string): number[] {
+  return values.flatMap((value) => denominationOfMinor(value, currency) ?? []);
+}

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type ApiErrorBody, apiErrorBody } from '#agent/api/errors.ts';
+import { type ApiErrorBody, apiErrorBody, codeOfStatus } from '#agent/api/errors.ts';
 import { answeringRoutes, type Scope, schemas } from '#agent/api/routes.ts';
 import { commandResult } from '#agent/api/schemas.ts';
 import { BODY_BYTES_MAX, startApi } from '#agent/api/server.ts';
@@ -465,3 +465,7 @@ async function leaveSocketBehind(path: string): Promise<void> {
     expect(error).toMatchObject({ signal: 'SIGKILL' });
   }
 }
+
+test('a status that the HTTP library chose is the fault of whoever it says', () => {
+  expect([400, 413, 503].map(codeOfStatus)).toEqual(['usage', 'tooLarge', 'internal']);
+});

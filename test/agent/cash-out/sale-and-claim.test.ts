@@ -9,6 +9,7 @@ import type { CashOutEnd, Plan } from '#agent/machines/cash-out.ts';
 import type { Parts } from '#agent/parts.ts';
 import { position, type TransactionId } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
+import { SignatureBudget } from '#protocol/signer/signature-budget.ts';
 import { invoiced, type MachineParts, machineParts, owed, paid, reserved } from './rig.ts';
 
 /** How a claim ends that was not handed out whole. */
@@ -166,4 +167,20 @@ test('a session that broke off after the payment owes all of it', async () => {
   await endSale(parts, plan, 'needsOperator');
   expect(owed(parts)).toEqual([{ kind: 'dispenseUnknown', amountMinor: 7_000, state: 'open' }]);
   expect(codeOf(parts, plan)).toBeDefined();
+});
+
+test('a sale that could not be signed to its end does not begin', async () => {
+  const parts = await machineParts();
+  const signatures = new SignatureBudget({
+    ...{ clock: parts.clock, caps: [{ count: 1, windowMs: 3_600_000 }] },
+  });
+  const amount = minorUnits(2_000);
+  expect(await reserve({ ...parts, signatures }, { amount })).toMatchObject({
+    ...{ kind: 'refused', notice: { code: 'signatures' } },
+  });
+  const fees = () => undefined;
+  expect(await reserve({ ...parts, fees }, { amount })).toMatchObject({
+    ...{ kind: 'refused', notice: { code: 'awaitingFees' } },
+  });
+  expect(parts.store.transactions.recent(1)).toEqual([]);
 });

@@ -185,6 +185,8 @@ describe.concurrent('spire restore', () => {
     const box = newFolder();
     const fresh = await inProcess(['restore', file, '--state', box, '--yes', '--json']);
     expect(JSON.parse(fresh.out)).toMatchObject({ replaced: null, epoch: 2 });
+    const words = await inProcess(['restore', file, '--state', newFolder(), '--yes']);
+    expect(words.out).toContain('There was no state before.');
     writeFileSync(join(box, 'state.sqlite'), 'no database');
     const over = await inProcess(['restore', file, '--state', box, '--yes']);
     expect(over).toMatchObject({

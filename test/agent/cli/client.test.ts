@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ownerToken } from '#agent/api/owner-file.ts';
+import { clearSocketPath } from '#agent/api/socket-file.ts';
 import { asOwnerOf } from '#agent/cli/owner.ts';
 import { newFolder, startHarness } from '#test/agent/api/harness.ts';
 import { inProcess } from './process.ts';
@@ -30,6 +31,8 @@ test('77 for a user whom the socket is not for', async () => {
   using _ = asNobody();
   expect(await answer(['status'])).toEqual([77, expect.stringContaining('You may not use')]);
   expect(ownerToken(socketPath)).toBeUndefined();
+  // Nobody can tell whether an agent listens there: it is not taken away from anyone.
+  await expect(clearSocketPath(socketPath)).rejects.toThrow('EACCES');
   // In the technician's own words.
   expect(await answer(['service', '--language', 'es'])).toEqual([
     ...[77, expect.stringContaining('No puede usar este cajero')],

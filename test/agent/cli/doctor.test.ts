@@ -185,6 +185,11 @@ describe.concurrent('69 without the agent', () => {
     const [journal] = (await doctor()).of('journal');
     expect(journal).toMatchObject({ level: 'fault' });
     expect(journal?.next).toContain('Keep the disk as it is');
+    writeFileSync(path, 'no database');
+    expect((await doctor()).of('journal')[0]).toMatchObject({
+      level: 'fault',
+      text: expect.stringMatching(/^The state cannot be opened: /),
+    });
   });
 
   test('as a process of somebody who may not look at the state', async () => {

@@ -163,7 +163,10 @@ test('a machine that knows nothing yet says so', () => {
     relays: [],
     cashUnits: [],
     accounts: [],
+    bayUse: [],
+    overShort: [],
   });
+  expect(text).toContain('none in 90 d');
   const rows = new Map(text.split('\n').map((line) => [line.slice(0, 13).trim(), line.slice(13)]));
   expect(Object.fromEntries(rows)).toMatchObject({
     Price: 'none',

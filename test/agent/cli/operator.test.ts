@@ -137,6 +137,9 @@ describe.concurrent('without the agent', () => {
     expect([code, err]).toEqual([75, expect.stringContaining('The agent is running')]);
     held.close();
     expect(readFileSync(path, 'utf8')).toBe(text);
+    writeFileSync(database, 'no database');
+    expect((await set(newKey())).code).toBe(1);
+    expect(readFileSync(path, 'utf8')).toBe(text);
     const words = ['--state', newFolder(), '--socket', join(newFolder(), 'no.sock')];
     expect((await inProcess(setWords(newKey(), '--yes', ...words))).code).toBe(69);
   });

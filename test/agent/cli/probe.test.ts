@@ -1,5 +1,5 @@
 /** `spire probe` on real pseudo terminals, and through the agent where that holds the port. */
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
@@ -118,6 +118,24 @@ describe('spire probe', () => {
     expect((await inProcess(unknown)).code).toBe(2);
     expect((await inProcess(['probe', '--watch', ...nowhere()])).code).toBe(2);
     expect((await inProcess(['probe', '--currency', 'dollars'])).code).toBe(2);
+  });
+
+  test('1 when the state is no state: nobody knows whether an act is open', async () => {
+    const port = await tty('id003');
+    const where = nowhere();
+    writeFileSync(join(where.at(-1) ?? '', 'state.sqlite'), 'no database');
+    const words = ['probe', '--port', port, '--currency', 'EUR', ...where];
+    const { code, out, err } = await inProcess(words);
+    expect([code, out, err]).toEqual([1, '', expect.stringContaining('corrupt')]);
+  });
+
+  test('beside a running agent a port that it does not hold is asked all the same', async () => {
+    await using harness = await startHarness();
+    const port = await tty('id003');
+    const words = ['probe', '--port', port, '--protocol', 'id003', '--currency', 'EUR', '--json'];
+    const { code, out } = await inProcess([...words, '--socket', harness.socketPath]);
+    expect(code).toBe(0);
+    expect(result.parse(JSON.parse(out))).toMatchObject({ source: 'line' });
   });
 
   test('a port that the agent holds is asked through it, under any of its names', async () => {

@@ -3,11 +3,14 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bookOut } from '#agent/cash-out/dispense-batch.ts';
 import { faceOf } from '#agent/exchange/faces.ts';
+import { runTest } from '#agent/exchange/test-dispense.ts';
 import { doubtRemovedBay } from '#agent/exchange/unattended.ts';
 import { verifyRecords } from '#agent/exchange/verify-record.ts';
 import { F56Device } from '#hal/simulator/f56/device.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import type { Clock } from '#protocol/base/clock.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
+import { position } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
 import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { canonicalJson, type JsonObject } from '#state/json.ts';
@@ -200,4 +203,29 @@ describe('records that somebody signed to look as if', () => {
     const both = crypto.sign(key, { kind: 30_078, created_at: 1, content: 'x', tags });
     expect(codeOf(first, { ...rest, event: both })).toEqual([2, 'tampered']);
   });
+});
+
+test.each([
+  ['a driver that gives up in the middle', new DeviceError('timeOut', 'no answer'), 'unknown'],
+])('%s leaves the note in doubt', async (_, fault, outcome) => {
+  const parts = await testParts();
+  const { dispenser: real, store } = parts;
+  const dispenser = new Proxy(real, {
+    get: (target, key) => {
+      if (key === 'testDispense') return () => Promise.reject(fault);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const asked = {
+    exchange: 'ab'.repeat(16),
+    step: 1,
+    position: position(1),
+    to: 'reject',
+  } as const;
+  await parts.clock.resolve(runTest({ ...parts, dispenser }, asked));
+  expect(store.journal.read({ kind: 'testDispense.settled' })).toMatchObject([
+    { body: { reference: '', class: outcome } },
+  ]);
+  expect(store.intents.listOpen()).toEqual([]);
 });

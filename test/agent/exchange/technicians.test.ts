@@ -9,6 +9,7 @@ import {
   INVITE_MS,
   inviteHash,
   TechnicianDesk,
+  technicianView,
   WRONG_PINS_MS,
 } from '#agent/exchange/technicians.ts';
 import { systemRandom } from '#protocol/base/clock.ts';
@@ -225,4 +226,18 @@ it('who may do what: the owner all, a technician what was granted, nobody nothin
   expect(await whyOf(() => desk.technician(OWNER, 'exchange'))).toBe('notSignedIn');
   expect(await whyOf(() => desk.technician(ana, 'exchange'))).toBe('permission');
   expect(desk.technician(ana, 'counts').name).toBe('Ana');
+});
+
+it('a technician of another version: words that are not known here permit nothing', () => {
+  const { store } = newDesk();
+  const permissions = ['dance', 'exchange', 'counts'];
+  const pin = { salt: new Uint8Array(16), hash: new Uint8Array(32) };
+  const made = { id: 'ab'.repeat(16), name: 'Eva', permissions, createdAtUnixMs: 1 };
+  store.commit(() => store.technicians.insert(made, pin));
+  const [eva] = store.technicians.list();
+  if (!eva) throw new Error('she is not there');
+  expect(technicianView(eva, 2)).toMatchObject({
+    permissions: ['counts', 'exchange'],
+    lastSignInUnixMs: null,
+  });
 });

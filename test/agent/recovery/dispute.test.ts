@@ -9,7 +9,11 @@ import { join } from 'node:path';
 import { bech32 } from '@scure/base';
 import { expect, onTestFinished, test } from 'vitest';
 import { type DisputeBundle, disputeBundle } from '#agent/api/owed-schemas.ts';
+import { dispute } from '#agent/recovery/dispute.ts';
+import { minorUnits } from '#protocol/base/money.ts';
 import { canonicalJson, type JsonValue } from '#state/json.ts';
+import { newTransaction } from '#test/state/fixtures.ts';
+import { testParts } from '#test/support/parts.ts';
 import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
 
 let machine: WholeMachine;
@@ -111,6 +115,9 @@ test('what came out stands beside what was there before and after, also later', 
   expect(bays.every(({ before }) => before === 10)).toBe(true);
   // What the next customer takes changes nothing of it.
   machine.keeper.pay(await machine.sell(4_000));
+  await machine.leave();
+  await machine.deposit(20);
+  await machine.act({ do: 'dismiss' });
   await machine.leave();
   expect(await counters()).toEqual(first);
   const { bundle } = await bundleOf(reference);
@@ -220,4 +227,48 @@ test('a proven shortfall shows what the form of the operator takes', async () =>
     { state: 'settled', settled: { by: 'Ana', reason: 'paid in cash' } },
   ]);
   expect(service.obligations({ which: 'all', name: 'NONE' })).toEqual([]);
+});
+
+test('a case with years around it: counts over every page, and its own entries alone', async () => {
+  const parts = await testParts();
+  const { store } = parts;
+  const one = newTransaction();
+  const value = minorUnits(2_000);
+  const move = { to: 'cashbox', currency: 'USD', value, count: 1, cause: 'deposit' } as const;
+  store.commit(() => {
+    store.transactions.insert(one);
+    store.journal.append('note.deposited', {}, one.id);
+    store.ledger.move({ ...move, from: 'customer', transactionId: one.id });
+    for (let index = 0; index < 2_100; index++) {
+      store.journal.append('agent.started', {});
+      store.ledger.move({ ...move, from: 'customer' });
+    }
+  });
+  const sources = { parts, spirePubkey: 'ab'.repeat(32), devices: async () => [] };
+  const short = await dispute(sources, one.id);
+  expect(short?.journal).toMatchObject({ complete: true, entries: [{ transactionId: one.id }] });
+  expect(short?.notes.counters).toMatchObject([
+    { account: 'cashbox', before: 0, after: 1 },
+    { account: 'customer', before: 0, after: -1 },
+  ]);
+  store.commit(() => store.journal.append('claim.paid', {}, one.id));
+  const long = await dispute(sources, one.id);
+  expect(long?.journal.complete).toBe(false);
+  expect(long?.journal.entries.map(({ kind }) => kind)).toEqual(['note.deposited', 'claim.paid']);
+});
+
+test('what happened between two entries of a case is in its bundle, whoever it was', async () => {
+  const parts = await testParts();
+  const one = newTransaction();
+  parts.store.commit(() => {
+    parts.store.transactions.insert(one);
+    parts.store.journal.append('note.deposited', {}, one.id);
+    parts.store.journal.append('disk.works', {});
+    parts.store.journal.append('claim.paid', {}, one.id);
+  });
+  const sources = { parts, spirePubkey: 'ab'.repeat(32), devices: async () => [] };
+  const bundle = await dispute(sources, one.id);
+  expect(bundle?.journal.entries.map(({ transactionId }) => transactionId)).toEqual([
+    ...[one.id, null, one.id],
+  ]);
 });

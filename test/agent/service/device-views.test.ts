@@ -1,6 +1,6 @@
 /** What is shown of a machine's two devices: what they say, and what is not known. */
 import { expect, onTestFinished, test } from 'vitest';
-import { dispenserView } from '#agent/service/device-views.ts';
+import { countersView, dispenserView, identityView } from '#agent/service/device-views.ts';
 import { position } from '#protocol/base/ids.ts';
 import { WholeMachine } from '#test/support/whole-machine.ts';
 
@@ -43,4 +43,9 @@ test('of a dispenser that gave no answer at all nothing is made up', () => {
     capabilities: { ...proofs, positions: [1], batchMax: 20 },
     counters: null,
   });
+});
+
+test('who never answered has no name, and what counts nothing has no counters', () => {
+  expect([identityView(undefined), countersView(undefined)]).toEqual([null, null]);
+  expect(countersView({ stacked: 12, rejected: 1 })).toEqual({ stacked: 12, rejected: 1 });
 });

@@ -55,6 +55,7 @@ describe('what systemd is told', () => {
     const none = watchdog({ watchdogUsec: '3000' });
     await none.ready(lives);
     expect(await none.patiently(1_000, async () => 7)).toBe(7);
+    expect(await watchdog({}).patiently(1_000, async () => 8)).toBe(8);
     await none.stopping('bye');
     expect(told()).toEqual([]);
   });

@@ -122,6 +122,28 @@ describe.each(CASES)('%o', (asks, said, answer, path) => {
   });
 });
 
+test('a bay that nobody knows: what is in it is said, and that it may be empty', async () => {
+  const unknown = { position: 3, denomination: null, parked: false, swapped: false } as const;
+  const asks = {
+    kind: 'bay',
+    ...unknown,
+    accuracy: 'unknown',
+    choices: ['leave', 'count'],
+  } as const;
+  const asking = saying('count');
+  const labels: string[] = [];
+  const prompter: Prompter = {
+    ...asking.prompter,
+    choose: (message, choices) => {
+      labels.push(message, ...choices.map(({ label }) => label));
+      return asking.prompter.choose(message, choices);
+    },
+  };
+  const shown = view({ ...asks, choices: [...asks.choices] });
+  expect(await askQuestion({ ...asking, prompter }, shown)).toMatchObject({ kind: 'answer' });
+  expect(labels[0]).not.toContain('USD');
+});
+
 test('the ends: other notes, a seal, and the close', async () => {
   const others = { kind: 'denomination', position: 1, current: 20, suggested: [20] } as const;
   const ask = (asks: ExchangeQuestion, ...said: string[]) =>
