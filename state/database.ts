@@ -32,6 +32,8 @@ const PRAGMAS = [
   { name: 'recursive_triggers', set: 'ON', reads: 1 },
   // Damage shows when a page is read, and not as a strange row later.
   { name: 'cell_size_check', set: 'ON', reads: 1 },
+  // KiB. The package's own 16 MB fill up with the history, beside the system's cache of the same.
+  { name: 'cache_size', set: '-2000', reads: -2000 },
 ] as const;
 
 /**

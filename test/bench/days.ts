@@ -15,8 +15,8 @@ const CASH_INS_A_DAY = 24;
 const CASH_OUTS_A_DAY = 12;
 /** Two of the bays' twenties. */
 const SALE_MINOR = 4_000;
-/** Customers before the first look. */
-const WARM_CUSTOMERS = 10;
+/** Customers of each kind before the first look; by then memories with a bound are full. */
+const WARM_CUSTOMERS = 40;
 const FUNDS_SATS = 2_000_000_000;
 const BAYS = {
   '1': { denomination: 20, count: 60 },

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { type BootedSite, bootMachine, SERVICE } from './booted.ts';
+import { tryCuts } from './cuts.ts';
 import type { Machine } from './machine.ts';
 import { packageFor } from './package-file.ts';
 import { entries, STATE, tryEverything } from './scenarios.ts';
@@ -69,6 +70,8 @@ tryEverything(() => ({ machine, packageFile }));
 test('what an update that went back leaves is a unit that failed, for whoever watches', () => {
   expect(site.container.property('spire-update.service', 'Result')).toBe('exit-code');
 });
+
+tryCuts(() => ({ site, machine, packageFile }));
 
 test('a stop is an orderly end, and removing keeps state, pairing and configuration', async () => {
   const { container } = site;

@@ -73,7 +73,11 @@ export async function bootMachine(
     container.do('dpkg', '--install', deb);
     const world = [NODE, '/repository/test/machine/world.ts', '/var/lib/world', '/shared'];
     container.do('mkdir', '--parents', '/var/lib/world');
-    container.do('systemd-run', '--quiet', '--unit=world', ...world);
+    // A unit, for what is around a machine is there again when its power is.
+    const wanted = '[Install]\nWantedBy=multi-user.target\n';
+    const unit = `[Unit]\nBefore=${SERVICE}\n[Service]\nExecStart=${world.join(' ')}\n${wanted}`;
+    container.write('/etc/systemd/system/world.service', unit);
+    container.do('systemctl', 'enable', '--now', '--quiet', 'world');
     const file = join(site.shared, SURROUNDINGS);
     await until('what is around the machine', () => existsSync(file), COMES_LIMIT_MS);
     const found = readSurroundings(file);

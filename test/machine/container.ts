@@ -1,7 +1,7 @@
 /**
- * A fresh Debian that is booted with systemd in a container without a network. The base tree is
- * made once by debootstrap and kept in the temporary folder; every container writes into a layer of
- * its own above it.
+ * A fresh Debian (12, or what `SPIRE_DEBIAN` names: `trixie` is 13) that is booted with systemd in
+ * a container without a network. The base tree is made once by debootstrap and kept in the
+ * temporary folder; every container writes into a layer of its own above it.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ import { messageOf } from '#protocol/base/errors.ts';
 import type { Ended } from './site.ts';
 import { until } from './until.ts';
 
-const SUITE = 'bookworm';
+const SUITE = process.env.SPIRE_DEBIAN ?? 'bookworm';
 const MIRROR = 'http://deb.debian.org/debian';
 /** What a machine's Debian has, and minbase lacks. */
 const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'udev', 'libstdc++6'];
@@ -92,7 +92,7 @@ export class Container {
   /** Shared with the container, where it is `/shared`. */
   readonly shared: string;
   readonly #folder: string;
-  readonly #nspawn: ChildProcess;
+  #nspawn: ChildProcess;
   readonly #cgroups: readonly string[];
   /** Its first process, as this computer numbers it. */
   #leader = 0;
@@ -105,6 +105,11 @@ export class Container {
     const layers = `lowerdir=${baseTree().path},upperdir=${at('upper')},workdir=${at('work')}`;
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, at('root')]);
     this.#cgroups = ownCgroups(this.#folder.slice(-6));
+    this.#nspawn = this.#switchOn();
+  }
+
+  #switchOn(): ChildProcess {
+    const at = (name: string) => join(this.#folder, name);
     // Its first own act is to move into its groups, so that nothing is left in those of this one.
     const join_ = this.#cgroups.map((path) => `echo $$ > ${path}/cgroup.procs; `).join('');
     const words = [
@@ -112,11 +117,24 @@ export class Container {
       ...[`--directory=${at('root')}`, `--machine=spire-${process.pid}`],
       ...[`--bind-ro=${REPOSITORY}:/repository`, `--bind=${this.shared}:/shared`],
     ];
-    const console_ = openSync(at('console'), 'w');
-    this.#nspawn = spawn('sh', ['-c', `${join_}exec systemd-nspawn "$@"`, 'sh', ...words], {
+    const console_ = openSync(at('console'), 'a');
+    const nspawn = spawn('sh', ['-c', `${join_}exec systemd-nspawn "$@"`, 'sh', ...words], {
       stdio: ['ignore', console_, console_],
     });
     closeSync(console_);
+    return nspawn;
+  }
+
+  /**
+   * The power goes and comes again: nothing in it gets to hear of it, and it boots from what it has
+   * written. What it had only handed to the system is there too, for this computer lives on.
+   */
+  async cutPower(): Promise<void> {
+    const ended = once(this.#nspawn, 'exit');
+    process.kill(this.#leader, 'SIGKILL');
+    await ended;
+    this.#nspawn = this.#switchOn();
+    await this.#come();
   }
 
   /** Boots one. @throws Error with what its console said when it does not come up. */
@@ -134,6 +152,7 @@ export class Container {
 
   async #come(): Promise<void> {
     const { pid } = this.#nspawn;
+    this.#leader = 0;
     await until('its first process', () => {
       const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
       this.#leader = Number(children.split(' ')[0]);

@@ -164,6 +164,16 @@ export class Machine {
 
   /** A note of 20 in, up to the link on the screen, which is claimed. */
   async deposit(): Promise<void> {
+    await this.insert();
+    await this.cashIn('the note is in', ({ notes: count }) => count === 1);
+    await this.act({ do: 'finish' });
+    const { lnurl } = await this.cashIn('the link', (one) => one.lnurl !== null);
+    await this.hand({ to: 'claim', lnurl });
+    await this.leave('claimed');
+  }
+
+  /** A cash-in is begun, and its first note of 20 is in the slot. */
+  async insert(): Promise<void> {
     await this.act({ do: 'startCashIn' });
     await this.cashIn('the slot is open', ({ phase }) => phase === 'inserting');
     await until('the note is taken', () =>
@@ -172,11 +182,6 @@ export class Machine {
         () => false,
       ),
     );
-    await this.cashIn('the note is in', ({ notes: count }) => count === 1);
-    await this.act({ do: 'finish' });
-    const { lnurl } = await this.cashIn('the link', (one) => one.lnurl !== null);
-    await this.hand({ to: 'claim', lnurl });
-    await this.leave('claimed');
   }
 
   /** 40 sold for sats and handed out. */

@@ -12,7 +12,7 @@ import { COMES_LIMIT_MS, until } from './until.ts';
 /** Where the state is. */
 export const STATE = '/var/lib/spire';
 /** Enough for a release that works; what does not work is found out of it in this time, seconds. */
-const WITHIN = ['--within', '25'];
+export const WITHIN = ['--within', '25'];
 /** A release that reaches no relay. */
 const DEAF = [
   'protocol/relay/socket.js',
@@ -39,7 +39,8 @@ export async function entries(
     .map((line) => JSON.parse(line));
 }
 
-const bodies = async (machine: Machine, kind: string) =>
+/** What those entries say. */
+export const bodies = async (machine: Machine, kind: string) =>
   (await entries(machine, kind)).map(({ body }) => body);
 const stateNames = ({ site }: Machine) => readdirSync(site.path(STATE));
 const runningRelease = ({ site }: Machine) => readlinkSync(site.path('/opt/spire/current'));

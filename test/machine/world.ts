@@ -2,7 +2,7 @@
  * What a machine in a container has around it, run there from the repository: a relay, a bunker,
  * the operator's wallet, and two devices on ptys. Hands on a unix socket: one JSON object a line.
  */
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -22,9 +22,17 @@ const hardware = await openHardware(context, folder, DEVICES, true);
 const { validator, dispenser } = hardware.ports;
 // A serial port belongs to a group of which the service is; a pty belongs to whoever made it.
 for (const { path } of [validator, dispenser]) chmodSync(path, 0o666);
+/** A name that outlives a boot, as udev gives one to every serial port. */
+function named(name: string, path: string): string {
+  const link = join(folder, name);
+  rmSync(link, { force: true });
+  symlinkSync(path, link);
+  return link;
+}
 
 const hand = z.discriminatedUnion('to', [
   z.object({ to: z.literal('insert'), denomination: z.int() }),
+  z.object({ to: z.literal('delay'), ms: z.int() }),
   z.object({ to: z.literal('pay'), bolt11: z.string() }),
   z.object({ to: z.literal('claim'), lnurl: z.string() }),
   z.object({ to: z.literal('look') }),
@@ -34,6 +42,9 @@ function act(command: z.infer<typeof hand>): unknown {
   switch (command.to) {
     case 'insert':
       return hardware.validator.control({ do: 'insert', denomination: command.denomination });
+    case 'delay':
+      // Of the response to the next notes that go out, by a slow unit.
+      return hardware.dispenser.control({ do: 'fault', name: 'lateResponse', value: command.ms });
     case 'pay':
       return world.keeper.pay(command.bolt11);
     case 'claim':
@@ -59,8 +70,8 @@ server.listen(socketPath, () => {
   const { seed, operatorPubkey, transportPubkey, walletId } = world;
   const found: Surroundings = {
     ...{ seed, operatorPubkey, transportPubkey, walletId },
-    validator: validator.path,
-    dispenser: dispenser.path,
+    validator: named('validator', validator.path),
+    dispenser: named('dispenser', dispenser.path),
   };
   writeFileSync(join(shared, SURROUNDINGS), JSON.stringify(found));
 });

@@ -71,7 +71,7 @@ export const ANSWER_CHARACTERS_MAX = 40_000;
  */
 const PART_CHARACTERS = 30_000;
 /** Event ids remembered. Older ones need no memory: their age alone refuses them. */
-const SEEN_IDS_MAX = 10_000;
+const SEEN_IDS_MAX = 1_000;
 const SHARDS_ID_BYTES = 16;
 const MINUTE_MS = 60_000;
 
