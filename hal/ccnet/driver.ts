@@ -2,7 +2,7 @@
  * A bill validator that speaks CCNET. It owns the port and the timers; what states mean for a note
  * is decided in `dialogue.ts`, how a reset goes in `initialise.ts`.
  */
-import { type CancelTimer, type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -17,6 +17,8 @@ import type {
   InitialiseOutcome,
   ReturnOutcome,
 } from '../cash-acceptor.ts';
+import { Decision, type NoteOutcome } from '../decision.ts';
+import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { type CcnetStatus, describeStatus } from './commands.ts';
 import {
@@ -79,8 +81,8 @@ export class CcnetAcceptor implements CashAcceptor {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #options: CcnetOptions & Required<Omit<CcnetOptions, 'model'>>;
-  readonly #listeners = new Set<(event: CashAcceptorEvent) => void>();
-  readonly #statusWaiters = new Set<(status: CcnetStatus | undefined) => void>();
+  readonly #nextStatus: NextNews<CcnetStatus>;
+  readonly #decision: Decision;
   #contact: CcnetContact | undefined;
   #known: IdentifiedDevice | undefined;
   #other: DeviceError | undefined;
@@ -89,11 +91,8 @@ export class CcnetAcceptor implements CashAcceptor {
   /** Where a note was left, as far as was said since the device went out of service. */
   #inside: NoteInside = 'unknown';
   #cashBox: CashBoxStatus = 'unknown';
-  #shown: CashAcceptorStatus = OFFLINE;
+  readonly #news = new AcceptorNews(OFFLINE);
   #dialogue: NoteDialogue = emptyDialogue;
-  #endDeposit: ((outcome: DepositOutcome) => void) | undefined;
-  #endReturn: ((outcome: ReturnOutcome) => void) | undefined;
-  #cancelBound: CancelTimer = () => undefined;
   /** Types that the device has confirmed to accept; none while others are being set. */
   #enabled: readonly number[] = [];
   #acceptTurn = 0;
@@ -101,6 +100,8 @@ export class CcnetAcceptor implements CashAcceptor {
   constructor(parts: CcnetAcceptorParts) {
     this.#port = parts.port;
     this.#clock = parts.clock;
+    this.#nextStatus = new NextNews(parts.clock);
+    this.#decision = new Decision(parts.clock);
     this.#log = parts.log;
     this.#options = { ...CCNET_DEFAULTS, ...parts.options };
   }
@@ -112,12 +113,11 @@ export class CcnetAcceptor implements CashAcceptor {
   }
 
   status(): CashAcceptorStatus {
-    return this.#shown;
+    return this.#news.shown;
   }
 
   subscribe(listener: (event: CashAcceptorEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   async open(): Promise<DeviceIdentity> {
@@ -151,14 +151,18 @@ export class CcnetAcceptor implements CashAcceptor {
     if (this.#service === 'initialising' || this.#dialogue.operation !== 'none') {
       throw this.#error('sequenceError', 'another operation is under way');
     }
-    const status = await this.#nextStatus(STATUS_LIMIT_MS);
+    const status = await this.#nextStatus.within(STATUS_LIMIT_MS);
     if (!status) return { device: 'offline', note: 'unknown', evidence: 'no answer' };
     const { credit, note } = this.#dialogue;
     const evidence = describeStatus(status);
     // RESET would make the device forget a credit that is not on our disk yet.
     if (this.#takePendingCredit()) return { device: 'attention', note: 'deposited', evidence };
     if (credit === 'reported') {
-      return { device: this.#shown.device, note: 'none', evidence: `${evidence}, not confirmed` };
+      return {
+        device: this.#news.shown.device,
+        note: 'none',
+        evidence: `${evidence}, not confirmed`,
+      };
     }
     const isReady = this.#service === 'ready';
     const inside = isReady ? insideAfter('none', status, { watched: true }) : this.#inside;
@@ -170,7 +174,7 @@ export class CcnetAcceptor implements CashAcceptor {
       {
         clock: this.#clock,
         reset: () => this.#reset(contact.link),
-        nextStatus: (limitMs) => this.#nextStatus(limitMs),
+        nextStatus: (limitMs) => this.#nextStatus.within(limitMs),
         disable: async () => typeof (await this.#enable(contact.link, [])) !== 'string',
         takePendingCredit: () => this.#takePendingCredit(),
         isCreditKnown: () => this.#dialogue.credit === 'confirmed',
@@ -183,7 +187,7 @@ export class CcnetAcceptor implements CashAcceptor {
     if (outcome.device === 'ready' || outcome.note === 'deposited') this.#inside = 'none';
     this.#log.info({ ...outcome }, 'ccnet initialised');
     if (outcome.note === 'returned' && note?.value !== undefined) {
-      this.#tell({ kind: 'note.returned' });
+      this.#news.tell({ kind: 'note.returned' });
     }
     this.#publish();
     return outcome;
@@ -194,13 +198,13 @@ export class CcnetAcceptor implements CashAcceptor {
     const turn = ++this.#acceptTurn;
     const deadlineMs = this.#clock.monotonic() + ACCEPT_LIMIT_MS;
     // Switching off in mid-note is not defined, so settings wait until the note is done.
-    while (!isIdle(this.#last) || this.#shown.device !== 'ready') {
+    while (!isIdle(this.#last) || this.#news.shown.device !== 'ready') {
       const leftMs = deadlineMs - this.#clock.monotonic();
       if (this.#service !== 'ready' || !this.#isOnline()) {
         throw this.#error('deviceNotReady', 'the validator is not in service');
       }
       if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextStatus(leftMs);
+      await this.#nextStatus.within(leftMs);
       if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
     }
     const { currency } = this.#options;
@@ -217,21 +221,11 @@ export class CcnetAcceptor implements CashAcceptor {
   }
 
   async deposit(): Promise<DepositOutcome> {
-    this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<DepositOutcome>();
-    this.#endDeposit = resolve;
-    this.#startBounds(this.#options.depositTimeoutMs);
-    this.#step({ kind: 'deposit' });
-    return promise;
+    return this.#decide('deposit', this.#options.depositTimeoutMs);
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<ReturnOutcome>();
-    this.#endReturn = resolve;
-    this.#startBounds(this.#options.returnTimeoutMs);
-    this.#step({ kind: 'return' });
-    return promise;
+    return this.#decide('return', this.#options.returnTimeoutMs);
   }
 
   async confirmDeposit(): Promise<void> {
@@ -266,16 +260,16 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#step({ kind: 'gaveUp', reason });
     this.#publish();
     if (this.#contact) {
-      this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+      this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
     }
-    for (const waiter of [...this.#statusWaiters]) waiter(undefined);
+    this.#nextStatus.tell(undefined);
   }
 
   /** Another device is where ours was: told once, and asked again until ours is back. */
   #onOther(error: DeviceError): void {
     if (this.#other?.message === error.message) return;
     this.#other = error;
-    this.#tell({ kind: 'device.failed', error });
+    this.#news.tell({ kind: 'device.failed', error });
     this.#publish();
   }
 
@@ -296,11 +290,11 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#step({ kind: 'status', status, inService, value: this.#valueOf(status) });
     if (isNew && isBroken(status)) {
       const error = this.#error('hardwareError', describeStatus(status));
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     }
     if (inService && status.name === 'disabled' && this.#enabled.length > 0) void this.#reenable();
     this.#publish();
-    for (const waiter of [...this.#statusWaiters]) waiter(status);
+    this.#nextStatus.tell(status);
   }
 
   /**
@@ -330,17 +324,15 @@ export class CcnetAcceptor implements CashAcceptor {
   #carryOut(effect: DialogueEffect): void {
     switch (effect.kind) {
       case 'tell':
-        this.#tell(effect.event);
+        this.#news.tell(effect.event);
         return;
       case 'depositEnded':
-        this.#cancelBound();
         this.#log.info({ ...effect.outcome }, 'ccnet deposit ended');
-        this.#endDeposit?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'returnEnded':
-        this.#cancelBound();
         this.#log.info({ ...effect.outcome }, 'ccnet return ended');
-        this.#endReturn?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'acknowledge':
         this.#contact?.acknowledgeCredit();
@@ -367,13 +359,13 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#step({ kind: 'answered', acknowledged, evidence });
   }
 
-  #startBounds(limitMs: number): void {
-    const giveUp = () => this.#step({ kind: 'gaveUp', reason: 'no end in time' });
-    this.#cancelBound = this.#clock.after(limitMs, () => {
-      this.#cancelBound = this.#clock.after(this.#options.returnTimeoutMs, giveUp);
-      this.#step({ kind: 'late', reason: `no end within ${limitMs} ms` });
-      if (this.#dialogue.operation === 'none') this.#cancelBound();
-    });
+  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
+    this.#requireNote();
+    const lastMs = this.#options.returnTimeoutMs;
+    const onBound = (input: DialogueInput) => this.#step(input);
+    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
+    this.#step({ kind });
+    return outcome;
   }
 
   #valueOf(status: CcnetStatus): MinorUnits | undefined {
@@ -399,14 +391,6 @@ export class CcnetAcceptor implements CashAcceptor {
     return link.ask('enableBillTypes', billTypesData(types));
   }
 
-  async #nextStatus(limitMs: number): Promise<CcnetStatus | undefined> {
-    const { promise, resolve } = Promise.withResolvers<CcnetStatus | undefined>();
-    this.#statusWaiters.add(resolve);
-    const status = await withDeadline(this.#clock, limitMs, promise);
-    this.#statusWaiters.delete(resolve);
-    return typeof status === 'symbol' ? undefined : status;
-  }
-
   #requireContact(): CcnetContact {
     if (!this.#contact) throw this.#error('sequenceError', 'the validator is not open');
     return this.#contact;
@@ -429,20 +413,15 @@ export class CcnetAcceptor implements CashAcceptor {
     return new DeviceError(code, reason, { recording: this.#port.recording() });
   }
 
-  #tell(event: CashAcceptorEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
-  }
-
   #publish(): void {
-    const next = conditionOf({
-      last: this.#isOnline() ? this.#last : undefined,
-      cashBox: this.#cashBox,
-      powerUp: this.#dialogue.credit === 'pending' ? 'creditPending' : this.#inside,
-      isReady: this.#service === 'ready',
-      other: this.#other,
-    });
-    const isSame = JSON.stringify(next) === JSON.stringify(this.#shown);
-    this.#shown = next;
-    if (!isSame) this.#tell({ kind: 'status.changed', status: next });
+    this.#news.show(
+      conditionOf({
+        last: this.#isOnline() ? this.#last : undefined,
+        cashBox: this.#cashBox,
+        powerUp: this.#dialogue.credit === 'pending' ? 'creditPending' : this.#inside,
+        isReady: this.#service === 'ready',
+        other: this.#other,
+      }),
+    );
   }
 }

@@ -3,7 +3,7 @@
  * note
  * is decided in `dialogue.ts`, how the device is made ready in `initialise.ts`.
  */
-import { type CancelTimer, type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -18,6 +18,8 @@ import type {
   InitialiseOutcome,
   ReturnOutcome,
 } from '../cash-acceptor.ts';
+import { Decision, type NoteOutcome } from '../decision.ts';
+import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { describeStatus, type EbdsStatus, has } from './commands.ts';
 import {
@@ -75,8 +77,8 @@ export class EbdsAcceptor implements CashAcceptor {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #options: EbdsOptions & Required<Omit<EbdsOptions, 'model'>>;
-  readonly #listeners = new Set<(event: CashAcceptorEvent) => void>();
-  readonly #statusWaiters = new Set<(status: EbdsStatus | undefined) => void>();
+  readonly #nextStatus: NextNews<EbdsStatus>;
+  readonly #decision: Decision;
   #contact: EbdsContact | undefined;
   #known: IdentifiedDevice | undefined;
   #other: DeviceError | undefined;
@@ -87,11 +89,8 @@ export class EbdsAcceptor implements CashAcceptor {
   /** In touch since it was powered up or empty: no note has come that we did not see. */
   #isWatched: boolean = false;
   #cashBox: CashBoxStatus = 'unknown';
-  #shown: CashAcceptorStatus;
+  readonly #news: AcceptorNews;
   #dialogue: NoteDialogue = emptyDialogue;
-  #endDeposit: ((outcome: DepositOutcome) => void) | undefined;
-  #endReturn: ((outcome: ReturnOutcome) => void) | undefined;
-  #cancelBound: CancelTimer = () => undefined;
   /** Notes that the device has confirmed to take; none while others are being set. */
   #enabled: EnabledNotes = noneEnabled;
   #acceptTurn = 0;
@@ -99,9 +98,11 @@ export class EbdsAcceptor implements CashAcceptor {
   constructor(parts: EbdsAcceptorParts) {
     this.#port = parts.port;
     this.#clock = parts.clock;
+    this.#nextStatus = new NextNews(parts.clock);
+    this.#decision = new Decision(parts.clock);
     this.#log = parts.log;
     this.#options = { ...EBDS_DEFAULTS, ...parts.options };
-    this.#shown = this.#status();
+    this.#news = new AcceptorNews(this.#status());
   }
 
   values(): readonly MinorUnits[] {
@@ -110,12 +111,11 @@ export class EbdsAcceptor implements CashAcceptor {
   }
 
   status(): CashAcceptorStatus {
-    return this.#shown;
+    return this.#news.shown;
   }
 
   subscribe(listener: (event: CashAcceptorEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   async open(): Promise<DeviceIdentity> {
@@ -151,13 +151,17 @@ export class EbdsAcceptor implements CashAcceptor {
     if (this.#service === 'initialising' || this.#dialogue.operation !== 'none') {
       throw this.#error('sequenceError', 'another operation is under way');
     }
-    const status = await this.#nextStatus(STATUS_LIMIT_MS);
+    const status = await this.#nextStatus.within(STATUS_LIMIT_MS);
     if (!status) return { device: 'offline', note: 'unknown', evidence: 'no answer' };
     const { credit, note } = this.#dialogue;
     const evidence = describeStatus(status);
     if (this.#takePendingCredit()) return { device: 'attention', note: 'deposited', evidence };
     if (credit === 'reported') {
-      return { device: this.#shown.device, note: 'none', evidence: `${evidence}, not confirmed` };
+      return {
+        device: this.#news.shown.device,
+        note: 'none',
+        evidence: `${evidence}, not confirmed`,
+      };
     }
     const isReady = this.#service === 'ready';
     const inside = isReady ? this.#insideAfter('none', status) : this.#inside;
@@ -169,7 +173,7 @@ export class EbdsAcceptor implements CashAcceptor {
     if (outcome.device === 'ready' || outcome.note === 'deposited') this.#inside = 'none';
     this.#log.info({ ...outcome }, 'ebds initialised');
     if (outcome.note === 'returned' && note?.value !== undefined) {
-      this.#tell({ kind: 'note.returned' });
+      this.#news.tell({ kind: 'note.returned' });
     }
     this.#publish();
     return outcome;
@@ -186,37 +190,28 @@ export class EbdsAcceptor implements CashAcceptor {
         throw this.#error('deviceNotReady', 'the validator is not in service');
       }
       if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextStatus(leftMs);
+      await this.#nextStatus.within(leftMs);
       this.#requireTurn(turn);
     }
     const notes = this.#known ? notesOf(this.#known, this.#options.currency) : [];
     const enabled = notes.filter(({ value }) => values.includes(value)).map(({ number }) => number);
     // Until they are confirmed, polls enable nothing.
     this.#enabled = noneEnabled;
-    const taken = await this.#configure(contact, enabled);
+    const taken = await this.#configure(contact, enabled, () => {
+      if (turn === this.#acceptTurn && this.#isReady()) this.#enabled = enabled;
+    });
     this.#requireTurn(turn);
     if (taken === 'silent') throw this.#error('timeOut', 'the notes to take were not confirmed');
     if (taken === 'refused') throw this.#error('refused', 'the notes to take were refused');
     if (!this.#isReady()) throw this.#error('deviceNotReady', 'the validator went out of service');
-    this.#enabled = enabled;
   }
 
   async deposit(): Promise<DepositOutcome> {
-    this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<DepositOutcome>();
-    this.#endDeposit = resolve;
-    this.#startBounds(this.#options.depositTimeoutMs);
-    this.#step({ kind: 'deposit' });
-    return promise;
+    return this.#decide('deposit', this.#options.depositTimeoutMs);
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<ReturnOutcome>();
-    this.#endReturn = resolve;
-    this.#startBounds(this.#options.returnTimeoutMs);
-    this.#step({ kind: 'return' });
-    return promise;
+    return this.#decide('return', this.#options.returnTimeoutMs);
   }
 
   async confirmDeposit(): Promise<void> {
@@ -253,16 +248,16 @@ export class EbdsAcceptor implements CashAcceptor {
     this.#step({ kind: 'gaveUp', reason });
     this.#publish();
     if (this.#contact) {
-      this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+      this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
     }
-    for (const waiter of [...this.#statusWaiters]) waiter(undefined);
+    this.#nextStatus.tell(undefined);
   }
 
   /** Another device is where ours was: told once, and asked again until ours is back. */
   #onOther(error: DeviceError): void {
     if (this.#other?.message === error.message) return;
     this.#other = error;
-    this.#tell({ kind: 'device.failed', error });
+    this.#news.tell({ kind: 'device.failed', error });
     this.#publish();
   }
 
@@ -289,10 +284,10 @@ export class EbdsAcceptor implements CashAcceptor {
     if (!isIdentifying) this.#contact?.link.hold(this.#dialogue.credit === 'reported');
     if (isNew && isBroken(status)) {
       const error = this.#error('hardwareError', describeStatus(status));
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     }
     this.#publish();
-    for (const waiter of [...this.#statusWaiters]) waiter(status);
+    this.#nextStatus.tell(status);
   }
 
   // The note inside
@@ -306,17 +301,15 @@ export class EbdsAcceptor implements CashAcceptor {
   #carryOut(effect: DialogueEffect): void {
     switch (effect.kind) {
       case 'tell':
-        this.#tell(effect.event);
+        this.#news.tell(effect.event);
         return;
       case 'depositEnded':
-        this.#cancelBound();
         this.#log.info({ ...effect.outcome }, 'ebds deposit ended');
-        this.#endDeposit?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'returnEnded':
-        this.#cancelBound();
         this.#log.info({ ...effect.outcome }, 'ebds return ended');
-        this.#endReturn?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'send':
         void this.#sendOnce(effect.command);
@@ -337,13 +330,13 @@ export class EbdsAcceptor implements CashAcceptor {
     if (evidence !== undefined) this.#step({ kind: 'answered', evidence });
   }
 
-  #startBounds(limitMs: number): void {
-    const giveUp = () => this.#step({ kind: 'gaveUp', reason: 'no end in time' });
-    this.#cancelBound = this.#clock.after(limitMs, () => {
-      this.#cancelBound = this.#clock.after(this.#options.returnTimeoutMs, giveUp);
-      this.#step({ kind: 'late', reason: `no end within ${limitMs} ms` });
-      if (this.#dialogue.operation === 'none') this.#cancelBound();
-    });
+  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
+    this.#requireNote();
+    const lastMs = this.#options.returnTimeoutMs;
+    const onBound = (input: DialogueInput) => this.#step(input);
+    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
+    this.#step({ kind });
+    return outcome;
   }
 
   #insideAfter(before: NoteInside, status: EbdsStatus): NoteInside {
@@ -373,7 +366,7 @@ export class EbdsAcceptor implements CashAcceptor {
     return initialiseDevice(
       {
         clock: this.#clock,
-        nextStatus: (limitMs) => this.#nextStatus(limitMs),
+        nextStatus: (limitMs) => this.#nextStatus.within(limitMs),
         giveBack: () => {
           const isOnline = () => this.#isOnline();
           void sendMove(contact.link, 'return', () => this.#settings(noneEnabled), isOnline);
@@ -393,22 +386,18 @@ export class EbdsAcceptor implements CashAcceptor {
     );
   }
 
-  #configure(contact: EbdsContact, enabled: EnabledNotes): Promise<SettingsTaken> {
+  #configure(
+    contact: EbdsContact,
+    enabled: EnabledNotes,
+    onTaken?: () => void,
+  ): Promise<SettingsTaken> {
     const model = this.#known?.model;
     if (!model) return Promise.resolve('silent');
-    return sendSettings(contact.link, model, enabled);
+    return sendSettings(contact.link, model, enabled, onTaken);
   }
 
   #settings(enabled: EnabledNotes): EbdsSettings {
     return settingsFor(this.#known?.model, enabled);
-  }
-
-  async #nextStatus(limitMs: number): Promise<EbdsStatus | undefined> {
-    const { promise, resolve } = Promise.withResolvers<EbdsStatus | undefined>();
-    this.#statusWaiters.add(resolve);
-    const status = await withDeadline(this.#clock, limitMs, promise);
-    this.#statusWaiters.delete(resolve);
-    return typeof status === 'symbol' ? undefined : status;
   }
 
   #leaveService(to: 'attention' | 'initialising'): void {
@@ -431,7 +420,7 @@ export class EbdsAcceptor implements CashAcceptor {
   }
 
   #isReady(): boolean {
-    return this.#service === 'ready' && this.#shown.device === 'ready';
+    return this.#service === 'ready' && this.#news.shown.device === 'ready';
   }
 
   #requireNote(): void {
@@ -447,15 +436,8 @@ export class EbdsAcceptor implements CashAcceptor {
     return new DeviceError(code, reason, { recording: this.#port.recording() });
   }
 
-  #tell(event: CashAcceptorEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
-  }
-
   #publish(): void {
-    const next = this.#status();
-    const isSame = JSON.stringify(next) === JSON.stringify(this.#shown);
-    this.#shown = next;
-    if (!isSame) this.#tell({ kind: 'status.changed', status: next });
+    this.#news.show(this.#status());
   }
 
   #status(): CashAcceptorStatus {

@@ -11,11 +11,15 @@ const SETTINGS_ATTEMPTS = 3;
 /** Whether settings hold now. */
 export type SettingsTaken = 'taken' | 'refused' | 'silent';
 
-/** Sends which notes are taken, until the device has confirmed it or a few attempts are over. */
+/**
+ * Sends which notes are taken, until the device has confirmed it or a few attempts are over.
+ * `onTaken` is called before anything else leaves: a poll that waits must say the new settings.
+ */
 export async function sendSettings(
   link: EbdsLink,
   model: EbdsModelName,
   enabled: EnabledNotes,
+  onTaken: () => void = () => undefined,
 ): Promise<SettingsTaken> {
   const settings = settingsFor(model, enabled);
   const poll: EbdsRequest = {
@@ -38,7 +42,11 @@ export async function sendSettings(
         };
   for (let attempt = 0; attempt < SETTINGS_ATTEMPTS; attempt++) {
     const answer = await link.exchange(request);
-    if (typeof answer !== 'string' && answer.performed) return takenBy(answer);
+    if (typeof answer !== 'string' && answer.performed) {
+      const taken = takenBy(answer);
+      if (taken === 'taken') onTaken();
+      return taken;
+    }
     // Only a poll may leave until one is answered; then it is said anew.
     if (request !== poll) await link.exchange(poll);
   }

@@ -17,6 +17,7 @@ import type {
   UnitCount,
   UnitNotes,
 } from '../cash-dispenser.ts';
+import { News } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { countsByBay, type Knowledge, offlineStatus, wordStatus } from './answers.ts';
 import { BAYS, type F56Status, type NoteSize } from './commands.ts';
@@ -67,7 +68,7 @@ export class F56Dispenser implements CashDispenser {
   readonly #parts: F56DispenserParts;
   readonly #model: F56Model;
   readonly #timings: F56Timings;
-  readonly #listeners = new Set<(event: CashDispenserEvent) => void>();
+  readonly #news = new News<CashDispenserEvent>();
   #contact: F56Contact | undefined;
   #told: Told = { sizes: [], fault: NOBODY_SAID };
   /** What INITIALISE said to the unit; undefined when the next one is due. */
@@ -107,8 +108,7 @@ export class F56Dispenser implements CashDispenser {
   }
 
   subscribe(listener: (event: CashDispenserEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   async open(): Promise<DeviceIdentity> {
@@ -276,7 +276,7 @@ export class F56Dispenser implements CashDispenser {
     if (outcome.kind === 'unknown') {
       log.error({ command, evidence: outcome.evidence }, 'f56 outcome unknown');
       const error = this.#error('hardwareError', `the outcome of ${command} is unknown`);
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     } else log.info({ command, outcome }, 'f56 outcome');
     return outcome;
   }
@@ -292,7 +292,7 @@ export class F56Dispenser implements CashDispenser {
   #onAway(reason: string): void {
     this.#forget();
     this.#publish();
-    this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+    this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
   }
 
   /** It may have lost power: it must be initialised again, and may hold notes. */
@@ -306,7 +306,7 @@ export class F56Dispenser implements CashDispenser {
   #onOther(error: DeviceError): void {
     if (this.#toldOther) return;
     this.#toldOther = true;
-    this.#tell({ kind: 'device.failed', error });
+    this.#news.tell({ kind: 'device.failed', error });
   }
 
   #word(status: F56Status): CashDispenserStatus {
@@ -324,18 +324,14 @@ export class F56Dispenser implements CashDispenser {
     const fault = status?.device === 'fault' ? status.fault : undefined;
     if (fault && fault.code !== this.#shownFault) {
       const error = this.#error('hardwareError', `${fault.code}: ${fault.text}`);
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     }
     this.#shownFault = fault?.code;
     const device = status?.device ?? 'offline';
     if (device === this.#shown) return;
     this.#shown = device;
     this.#parts.log.info({ device }, 'f56 status');
-    this.#tell({ kind: 'status.changed', device });
-  }
-
-  #tell(event: CashDispenserEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
+    this.#news.tell({ kind: 'status.changed', device });
   }
 
   #error(code: AtmErrorCode, message: string): DeviceError {

@@ -2,7 +2,7 @@
  * A bill validator that speaks ID-003, in poll mode. It owns the port and the timers; what states
  * mean for a note is decided in `dialogue.ts`, how a reset goes in `initialise.ts`.
  */
-import { type CancelTimer, type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -18,6 +18,8 @@ import type {
   PowerUpEvidence,
   ReturnOutcome,
 } from '../cash-acceptor.ts';
+import { Decision, type NoteOutcome } from '../decision.ts';
+import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { describeStatus, type Id003Status, replies } from './commands.ts';
 import {
@@ -96,25 +98,24 @@ export class Id003Acceptor implements CashAcceptor {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #options: Required<Id003Options>;
-  readonly #listeners = new Set<(event: CashAcceptorEvent) => void>();
-  readonly #statusWaiters = new Set<(status: Id003Status | undefined) => void>();
+  readonly #nextStatus: NextNews<Id003Status>;
+  readonly #decision: Decision;
   #contact: Id003Contact | undefined;
   #known: IdentifiedDevice | undefined;
   #service: 'attention' | 'initialising' | 'ready' = 'attention';
   #last: Id003Status | undefined;
   #powerUp: PowerUpEvidence = 'unknown';
   #cashBox: CashBoxStatus = 'unknown';
-  #shown: CashAcceptorStatus = OFFLINE;
+  readonly #news = new AcceptorNews(OFFLINE);
   #dialogue: NoteDialogue = emptyDialogue;
-  #endDeposit: ((outcome: DepositOutcome) => void) | undefined;
-  #endReturn: ((outcome: ReturnOutcome) => void) | undefined;
-  #cancelBound: CancelTimer = () => undefined;
   #acceptTurn = 0;
   #pollsAtAcknowledge = -1;
 
   constructor(parts: Id003AcceptorParts) {
     this.#port = parts.port;
     this.#clock = parts.clock;
+    this.#nextStatus = new NextNews(parts.clock);
+    this.#decision = new Decision(parts.clock);
     this.#log = parts.log;
     this.#options = {
       pollMs: POLL_MS,
@@ -132,12 +133,11 @@ export class Id003Acceptor implements CashAcceptor {
   }
 
   status(): CashAcceptorStatus {
-    return this.#shown;
+    return this.#news.shown;
   }
 
   subscribe(listener: (event: CashAcceptorEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   async open(): Promise<DeviceIdentity> {
@@ -169,14 +169,18 @@ export class Id003Acceptor implements CashAcceptor {
     if (this.#service === 'initialising' || this.#dialogue.operation !== 'none') {
       throw this.#error('sequenceError', 'another operation is under way');
     }
-    const status = await this.#nextStatus(STATUS_LIMIT_MS);
+    const status = await this.#nextStatus.within(STATUS_LIMIT_MS);
     if (!status) return { device: 'offline', note: 'unknown', evidence: 'no answer' };
     const { credit, note } = this.#dialogue;
     const evidence = describeStatus(status);
     // RESET would make the device forget a credit that is not on our disk yet.
     if (this.#takePendingCredit()) return { device: 'attention', note: 'deposited', evidence };
     if (credit === 'reported') {
-      return { device: this.#shown.device, note: 'none', evidence: `${evidence}, not confirmed` };
+      return {
+        device: this.#news.shown.device,
+        note: 'none',
+        evidence: `${evidence}, not confirmed`,
+      };
     }
     this.#service = 'initialising';
     this.#step({ kind: 'reset' });
@@ -184,7 +188,7 @@ export class Id003Acceptor implements CashAcceptor {
       {
         clock: this.#clock,
         reset: () => this.#reset(contact.link),
-        nextStatus: (limitMs) => this.#nextStatus(limitMs),
+        nextStatus: (limitMs) => this.#nextStatus.within(limitMs),
         configure: () => configure(contact.link),
         takePendingCredit: () => this.#takePendingCredit(),
         isCreditKnown: () => this.#dialogue.credit === 'confirmed',
@@ -196,7 +200,7 @@ export class Id003Acceptor implements CashAcceptor {
     if (outcome.device === 'ready') this.#powerUp = 'none';
     this.#log.info({ ...outcome }, 'id003 initialised');
     if (outcome.note === 'returned' && note?.value !== undefined) {
-      this.#tell({ kind: 'note.returned' });
+      this.#news.tell({ kind: 'note.returned' });
     }
     this.#publish();
     return outcome;
@@ -207,13 +211,13 @@ export class Id003Acceptor implements CashAcceptor {
     const turn = ++this.#acceptTurn;
     const deadlineMs = this.#clock.monotonic() + ACCEPT_LIMIT_MS;
     // Some models are confused by an inhibit in mid-note, so settings wait until it is done.
-    while (!isIdle(this.#last) || this.#shown.device !== 'ready') {
+    while (!isIdle(this.#last) || this.#news.shown.device !== 'ready') {
       const leftMs = deadlineMs - this.#clock.monotonic();
       if (this.#service !== 'ready' || !this.#isOnline()) {
         throw this.#error('deviceNotReady', 'the validator is not in service');
       }
       if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextStatus(leftMs);
+      await this.#nextStatus.within(leftMs);
       if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
     }
     const { currency } = this.#options;
@@ -227,21 +231,11 @@ export class Id003Acceptor implements CashAcceptor {
   }
 
   async deposit(): Promise<DepositOutcome> {
-    this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<DepositOutcome>();
-    this.#endDeposit = resolve;
-    this.#startBounds(this.#options.depositTimeoutMs);
-    this.#step({ kind: 'deposit' });
-    return promise;
+    return this.#decide('deposit', this.#options.depositTimeoutMs);
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<ReturnOutcome>();
-    this.#endReturn = resolve;
-    this.#startBounds(this.#options.returnTimeoutMs);
-    this.#step({ kind: 'return' });
-    return promise;
+    return this.#decide('return', this.#options.returnTimeoutMs);
   }
 
   async confirmDeposit(): Promise<void> {
@@ -277,9 +271,9 @@ export class Id003Acceptor implements CashAcceptor {
     this.#step({ kind: 'gaveUp', reason });
     this.#publish();
     if (this.#contact) {
-      this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+      this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
     }
-    for (const waiter of [...this.#statusWaiters]) waiter(undefined);
+    this.#nextStatus.tell(undefined);
   }
 
   #onStatus(status: Id003Status): void {
@@ -295,10 +289,10 @@ export class Id003Acceptor implements CashAcceptor {
     this.#step({ kind: 'status', status, inService, value: this.#escrowValue(status) });
     if (isNew && isBroken(status)) {
       const error = this.#error('hardwareError', describeStatus(status));
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     }
     this.#publish();
-    for (const waiter of [...this.#statusWaiters]) waiter(status);
+    this.#nextStatus.tell(status);
   }
 
   // The note inside
@@ -312,17 +306,15 @@ export class Id003Acceptor implements CashAcceptor {
   #carryOut(effect: DialogueEffect): void {
     switch (effect.kind) {
       case 'tell':
-        this.#tell(effect.event);
+        this.#news.tell(effect.event);
         return;
       case 'depositEnded':
-        this.#cancelBound();
         this.#log.info({ ...effect.outcome }, 'id003 deposit ended');
-        this.#endDeposit?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'returnEnded':
-        this.#cancelBound();
         this.#log.info({ ...effect.outcome }, 'id003 return ended');
-        this.#endReturn?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'acknowledge':
         this.#acknowledge();
@@ -358,13 +350,13 @@ export class Id003Acceptor implements CashAcceptor {
     void this.#contact.link.exchange({ command: 'ack', accepts: () => false });
   }
 
-  #startBounds(limitMs: number): void {
-    const giveUp = () => this.#step({ kind: 'gaveUp', reason: 'no end in time' });
-    this.#cancelBound = this.#clock.after(limitMs, () => {
-      this.#cancelBound = this.#clock.after(this.#options.returnTimeoutMs, giveUp);
-      this.#step({ kind: 'late', reason: `no end within ${limitMs} ms` });
-      if (this.#dialogue.operation === 'none') this.#cancelBound();
-    });
+  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
+    this.#requireNote();
+    const lastMs = this.#options.returnTimeoutMs;
+    const onBound = (input: DialogueInput) => this.#step(input);
+    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
+    this.#step({ kind });
+    return outcome;
   }
 
   #escrowValue(status: Id003Status): MinorUnits | undefined {
@@ -396,14 +388,6 @@ export class Id003Acceptor implements CashAcceptor {
     if (answer === 'refused') throw this.#error('refused', `${command} was refused`);
   }
 
-  async #nextStatus(limitMs: number): Promise<Id003Status | undefined> {
-    const { promise, resolve } = Promise.withResolvers<Id003Status | undefined>();
-    this.#statusWaiters.add(resolve);
-    const status = await withDeadline(this.#clock, limitMs, promise);
-    this.#statusWaiters.delete(resolve);
-    return typeof status === 'symbol' ? undefined : status;
-  }
-
   #requireContact(): Id003Contact {
     if (!this.#contact) throw this.#error('sequenceError', 'the validator is not open');
     return this.#contact;
@@ -426,15 +410,8 @@ export class Id003Acceptor implements CashAcceptor {
     return new DeviceError(code, reason, { recording: this.#port.recording() });
   }
 
-  #tell(event: CashAcceptorEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
-  }
-
   #publish(): void {
-    const next = this.#condition();
-    const isSame = JSON.stringify(next) === JSON.stringify(this.#shown);
-    this.#shown = next;
-    if (!isSame) this.#tell({ kind: 'status.changed', status: next });
+    this.#news.show(this.#condition());
   }
 
   #condition(): CashAcceptorStatus {

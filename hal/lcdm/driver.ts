@@ -17,6 +17,7 @@ import type {
   LastResult,
   UnitCount,
 } from '../cash-dispenser.ts';
+import { News } from '../news.ts';
 import type { LineSettings, Port, Unsubscribe } from '../port.ts';
 import {
   countsByBay,
@@ -71,7 +72,7 @@ export class LcdmDispenser implements CashDispenser {
   readonly #model: LcdmModel;
   readonly #unit: LcdmUnit;
   readonly #timings: LcdmTimings;
-  readonly #listeners = new Set<(event: CashDispenserEvent) => void>();
+  readonly #news = new News<CashDispenserEvent>();
   #contact: LcdmContact | undefined;
   #isInitialised: boolean = false;
   #isMoving: boolean = false;
@@ -113,8 +114,7 @@ export class LcdmDispenser implements CashDispenser {
   }
 
   subscribe(listener: (event: CashDispenserEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   async open(): Promise<DeviceIdentity> {
@@ -239,7 +239,7 @@ export class LcdmDispenser implements CashDispenser {
     if (outcome.kind === 'unknown') {
       log.error({ command, evidence: outcome.evidence }, 'lcdm outcome unknown');
       const error = this.#error('hardwareError', `the outcome of ${command} is unknown`);
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     } else log.info({ command, outcome }, 'lcdm outcome');
     return outcome;
   }
@@ -274,7 +274,7 @@ export class LcdmDispenser implements CashDispenser {
     this.#last = status;
     if (fault && fault.code !== before?.code) {
       const error = this.#error('hardwareError', `${fault.code}: ${fault.text}`);
-      this.#tell({ kind: 'device.failed', error });
+      this.#news.tell({ kind: 'device.failed', error });
     }
     this.#publish();
   }
@@ -284,13 +284,13 @@ export class LcdmDispenser implements CashDispenser {
     // It may have lost power: it must be initialised again.
     this.#isInitialised = false;
     this.#publish();
-    this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+    this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
   }
 
   #onOther(error: DeviceError): void {
     if (this.#toldOther) return;
     this.#toldOther = true;
-    this.#tell({ kind: 'device.failed', error });
+    this.#news.tell({ kind: 'device.failed', error });
   }
 
   #publish(): void {
@@ -298,11 +298,7 @@ export class LcdmDispenser implements CashDispenser {
     if (device === this.#shown) return;
     this.#shown = device;
     this.#parts.log.info({ device }, 'lcdm status');
-    this.#tell({ kind: 'status.changed', device });
-  }
-
-  #tell(event: CashDispenserEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
+    this.#news.tell({ kind: 'status.changed', device });
   }
 
   #error(code: AtmErrorCode, message: string): DeviceError {

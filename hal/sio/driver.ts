@@ -2,7 +2,7 @@
  * A bill validator that speaks SIO. It owns the port and the timers; what words mean for a note is
  * decided in `dialogue.ts`.
  */
-import { type CancelTimer, type Clock, withDeadline } from '#protocol/base/clock.ts';
+import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -17,6 +17,8 @@ import type {
   InitialiseOutcome,
   ReturnOutcome,
 } from '../cash-acceptor.ts';
+import { Decision, type NoteOutcome } from '../decision.ts';
+import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { commands, describeWord, type ReportName, reports, type SioWord } from './commands.ts';
 import { SioContact } from './contact.ts';
@@ -82,25 +84,25 @@ export class SioAcceptor implements CashAcceptor {
   readonly #parts: SioAcceptorParts;
   readonly #model: SioModel;
   readonly #channels: ChannelValues;
-  readonly #listeners = new Set<(event: CashAcceptorEvent) => void>();
-  readonly #wordWaiters = new Set<() => void>();
+  /** Ends with whatever is heard, or not heard any more. */
+  readonly #nextWord: NextNews<undefined>;
+  readonly #decision: Decision;
   #contact: SioContact | undefined;
   #service: 'attention' | 'initialising' | 'ready' = 'attention';
   #fault: ReportName | undefined;
   #cashBox: CashBoxStatus = 'unknown';
-  #shown: CashAcceptorStatus;
+  readonly #news: AcceptorNews;
   #dialogue: SioDialogue;
   readonly #slot = new SioSlot();
   #acceptTurn = 0;
-  #endDeposit: ((outcome: DepositOutcome) => void) | undefined;
-  #endReturn: ((outcome: ReturnOutcome) => void) | undefined;
-  #cancelBound: CancelTimer = () => undefined;
   #cancelStacked: CancelTimer = () => undefined;
 
   /** @throws RangeError for channels that no dataset has. */
   constructor(parts: SioAcceptorParts) {
     const { model, channels, currency } = parts.options;
     this.#parts = parts;
+    this.#nextWord = new NextNews(parts.clock);
+    this.#decision = new Decision(parts.clock);
     this.#model = sioModels[model];
     this.#channels = channelValues(channels, currency);
     this.#dialogue = emptyDialogue(this.#model.hasEscrow);
@@ -112,7 +114,7 @@ export class SioAcceptor implements CashAcceptor {
       counters: false,
       powerUpEvidence: false,
     };
-    this.#shown = this.#condition();
+    this.#news = new AcceptorNews(this.#condition());
   }
 
   values(): readonly MinorUnits[] {
@@ -120,12 +122,11 @@ export class SioAcceptor implements CashAcceptor {
   }
 
   status(): CashAcceptorStatus {
-    return this.#shown;
+    return this.#news.shown;
   }
 
   subscribe(listener: (event: CashAcceptorEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   async open(): Promise<DeviceIdentity> {
@@ -172,7 +173,7 @@ export class SioAcceptor implements CashAcceptor {
     // All that the device ever says of its box is that it is full.
     if (isReady) this.#cashBox = 'ok';
     this.#publish();
-    const { device } = this.#shown;
+    const { device } = this.#news.shown;
     const settings = failure ? `${failure.what}: ${failure.reply}` : 'settings echoed';
     const evidence = `${left.evidence}; ${settings}`;
     this.#parts.log.info({ device, note: left.note, evidence }, 'sio initialised');
@@ -202,11 +203,7 @@ export class SioAcceptor implements CashAcceptor {
 
   async deposit(): Promise<DepositOutcome> {
     this.#requireNote();
-    const { promise, resolve } = Promise.withResolvers<DepositOutcome>();
-    this.#endDeposit = resolve;
-    this.#startBounds(this.#parts.options.depositTimeoutMs ?? DEPOSIT_TIMEOUT_MS);
-    this.#step({ kind: 'deposit' });
-    return promise;
+    return this.#decide('deposit', this.#parts.options.depositTimeoutMs ?? DEPOSIT_TIMEOUT_MS);
   }
 
   async returnNote(): Promise<ReturnOutcome> {
@@ -247,7 +244,7 @@ export class SioAcceptor implements CashAcceptor {
     this.#service = 'attention';
     this.#step({ kind: 'gaveUp', reason: 'busy, and then it was not' });
     this.#publish();
-    this.#wakeWaiters();
+    this.#nextWord.tell(undefined);
   }
 
   #onAway(reason: string): void {
@@ -255,9 +252,9 @@ export class SioAcceptor implements CashAcceptor {
     this.#step({ kind: 'gaveUp', reason });
     this.#publish();
     if (this.#contact) {
-      this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+      this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
     }
-    this.#wakeWaiters();
+    this.#nextWord.tell(undefined);
   }
 
   #onWord(word: SioWord): void {
@@ -267,13 +264,13 @@ export class SioAcceptor implements CashAcceptor {
     if (word.kind !== 'echo') this.#parts.log.debug({ word: describeWord(word) }, 'sio word');
     this.#step({ kind: 'word', word, atMs, inService, value });
     if (word.kind === 'report' && word.report === 'slow') {
-      this.#tell({
+      this.#news.tell({
         kind: 'device.failed',
         error: this.#error('hardwareError', describeWord(word)),
       });
     }
     this.#publish();
-    this.#wakeWaiters();
+    this.#nextWord.tell(undefined);
   }
 
   // The note inside
@@ -287,15 +284,15 @@ export class SioAcceptor implements CashAcceptor {
   #carryOut(effect: SioEffect): void {
     switch (effect.kind) {
       case 'tell':
-        this.#tell(effect.event);
+        this.#news.tell(effect.event);
         return;
       case 'depositEnded':
         this.#onEnded(effect.outcome);
-        this.#endDeposit?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'returnEnded':
         this.#onEnded(effect.outcome);
-        this.#endReturn?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'send':
         this.#sendOnce(effect.command);
@@ -310,18 +307,20 @@ export class SioAcceptor implements CashAcceptor {
         this.#onDisturbed(effect.fault);
         return;
       case 'failed':
-        this.#tell({ kind: 'device.failed', error: this.#error('invalidData', effect.reason) });
+        this.#news.tell({
+          kind: 'device.failed',
+          error: this.#error('invalidData', effect.reason),
+        });
         return;
     }
   }
 
   #onEnded(outcome: DepositOutcome): void {
-    this.#cancelBound();
     this.#cancelStacked();
     this.#parts.log.info({ ...outcome }, 'sio operation ended');
     // A device that has lost track of a note may have lost power, and its settings with it.
     if (outcome.kind === 'unknown') this.#service = 'attention';
-    this.#wakeWaiters();
+    this.#nextWord.tell(undefined);
   }
 
   #onDisturbed(fault: ReportName | 'settings'): void {
@@ -330,7 +329,7 @@ export class SioAcceptor implements CashAcceptor {
     this.#fault = fault;
     if (fault === 'stackerFull') this.#cashBox = 'full';
     const { text } = reports[fault];
-    this.#tell({ kind: 'device.failed', error: this.#error('hardwareError', text) });
+    this.#news.tell({ kind: 'device.failed', error: this.#error('hardwareError', text) });
   }
 
   #sendOnce(command: 'accept' | 'reject'): void {
@@ -355,22 +354,15 @@ export class SioAcceptor implements CashAcceptor {
   }
 
   #return(): Promise<ReturnOutcome> {
-    const { promise, resolve } = Promise.withResolvers<ReturnOutcome>();
-    this.#endReturn = resolve;
-    this.#startBounds(this.#parts.options.returnTimeoutMs ?? RETURN_TIMEOUT_MS);
-    this.#step({ kind: 'return' });
-    return promise;
+    return this.#decide('return', this.#parts.options.returnTimeoutMs ?? RETURN_TIMEOUT_MS);
   }
 
-  #startBounds(limitMs: number): void {
-    const { clock, options } = this.#parts;
-    const lastMs = options.returnTimeoutMs ?? RETURN_TIMEOUT_MS;
-    const giveUp = () => this.#step({ kind: 'gaveUp', reason: 'no end in time' });
-    this.#cancelBound = clock.after(limitMs, () => {
-      this.#cancelBound = clock.after(lastMs, giveUp);
-      this.#step({ kind: 'late', reason: `no end within ${limitMs} ms` });
-      if (this.#dialogue.operation === 'none') this.#cancelBound();
-    });
+  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
+    const lastMs = this.#parts.options.returnTimeoutMs ?? RETURN_TIMEOUT_MS;
+    const onBound = (input: SioInput) => this.#step(input);
+    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
+    this.#step({ kind });
+    return outcome;
   }
 
   // Settings
@@ -393,10 +385,7 @@ export class SioAcceptor implements CashAcceptor {
       if (!isBusy && !note && (drawnMs === undefined || this.#model.hasEscrow)) return;
       const leftMs = deadlineMs - clock.monotonic();
       if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wordWaiters.add(resolve);
-      await withDeadline(clock, leftMs, promise);
-      this.#wordWaiters.delete(resolve);
+      await this.#nextWord.within(leftMs);
     }
   }
 
@@ -424,23 +413,12 @@ export class SioAcceptor implements CashAcceptor {
 
   // News
 
-  #wakeWaiters(): void {
-    for (const wake of [...this.#wordWaiters]) wake();
-  }
-
   #error(code: AtmErrorCode, reason: string): DeviceError {
     return new DeviceError(code, reason, { recording: this.#parts.port.recording() });
   }
 
-  #tell(event: CashAcceptorEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
-  }
-
   #publish(): void {
-    const next = this.#condition();
-    const isSame = JSON.stringify(next) === JSON.stringify(this.#shown);
-    this.#shown = next;
-    if (!isSame) this.#tell({ kind: 'status.changed', status: next });
+    this.#news.show(this.#condition());
   }
 
   #condition(): CashAcceptorStatus {

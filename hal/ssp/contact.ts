@@ -3,9 +3,10 @@
  * again. Before the first POLL of every session HOLD asks whether a note waits in escrow, for that
  * POLL would accept it.
  */
-import { type Clock, type Random, sleep, withDeadline } from '#protocol/base/clock.ts';
+import { type Clock, type Random, sleep } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { NextNews } from '../news.ts';
 import type { Port } from '../port.ts';
 import { Presence, RECONNECT_MS } from '../presence.ts';
 import { decodePoll, describeEvent, type PollAnswer, replies } from './commands.ts';
@@ -78,10 +79,11 @@ export class SspContact {
   #isUrgent: boolean = false;
   /** Whether a note waits in escrow must be asked before the next poll. */
   #isUnclear: boolean = false;
-  readonly #waiting = new Set<(isHeard: boolean) => void>();
+  readonly #nextHeard: NextNews<true>;
 
   constructor(options: SspContactOptions) {
     this.#options = options;
+    this.#nextHeard = new NextNews(options.clock);
     const { port, clock, log, replyTimeoutMs, model, random, fixedKey } = options;
     const onLost = (reason: string) => this.#presence.goAway('lost', reason);
     const onBroken = (reason: string) => this.#presence.goAway('silent', reason);
@@ -133,16 +135,12 @@ export class SspContact {
 
   /** Waits for the next news; false when there was none in time, or the device is away. */
   async next(limitMs: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#waiting.add(resolve);
-    const isHeard = await withDeadline(this.#options.clock, limitMs, promise);
-    this.#waiting.delete(resolve);
-    return isHeard === true;
+    return (await this.#nextHeard.within(limitMs)) === true;
   }
 
   /** Ends it; everything that waits is answered. */
   async close(): Promise<void> {
-    this.#tellWaiting(false);
+    this.#nextHeard.tell(undefined);
     await this.#presence.close();
   }
 
@@ -189,7 +187,7 @@ export class SspContact {
     const isNews = words !== this.#lastWords;
     this.#lastWords = words;
     this.#options.onPolled(answer);
-    this.#tellWaiting(true);
+    this.#nextHeard.tell(true);
     this.#noteUnreadable(answer);
     if (!isNews || !hasStarted(answer)) return;
     // Unless this is the end of the start that the session began in, it has forgotten the protocol
@@ -215,7 +213,7 @@ export class SspContact {
     this.#refusals = 0;
     this.#isUnclear = false;
     this.#options.onHeld(isHeld);
-    this.#tellWaiting(true);
+    this.#nextHeard.tell(true);
   }
 
   #onRefused(what: string): void {
@@ -295,7 +293,7 @@ export class SspContact {
     this.#isUnclear = false;
     this.#polls++;
     this.#options.onFound({ ...device, isHeld, answer });
-    this.#tellWaiting(true);
+    this.#nextHeard.tell(true);
     this.#noteUnreadable(answer);
     this.#lastWords = answer ? wordsOf(answer) : '';
     this.#awaitsStart = device.hasStarted && !(answer && hasStarted(answer));
@@ -317,11 +315,7 @@ export class SspContact {
 
   #onAway(reason: string): void {
     this.#options.onAway(reason);
-    this.#tellWaiting(false);
-  }
-
-  #tellWaiting(isHeard: boolean): void {
-    for (const tell of [...this.#waiting]) tell(isHeard);
+    this.#nextHeard.tell(undefined);
   }
 }
 

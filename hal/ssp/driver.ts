@@ -2,7 +2,7 @@
  * A bill validator that speaks SSP, plain or encrypted (eSSP). It owns the port and the timers;
  * what events mean for a note is decided in `dialogue.ts`, when a POLL may leave too.
  */
-import type { CancelTimer, Clock, Random } from '#protocol/base/clock.ts';
+import type { Clock, Random } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -18,6 +18,8 @@ import type {
   PowerUpEvidence,
   ReturnOutcome,
 } from '../cash-acceptor.ts';
+import { Decision, type NoteOutcome } from '../decision.ts';
+import { AcceptorNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import type { PollAnswer, SspEvent } from './commands.ts';
 import {
@@ -63,7 +65,6 @@ export interface SspAcceptorParts {
 export class SspAcceptor implements CashAcceptor {
   readonly #parts: SspAcceptorParts;
   readonly #options: Required<SspOptions>;
-  readonly #listeners = new Set<(event: CashAcceptorEvent) => void>();
   #contact: SspContact | undefined;
   #counters: CounterMemory | undefined;
   #slot: SspSlot | undefined;
@@ -72,10 +73,9 @@ export class SspAcceptor implements CashAcceptor {
   #service: 'attention' | 'initialising' | 'ready' = 'attention';
   #condition: SspCondition = unknownCondition;
   #powerUp: PowerUpEvidence = 'unknown';
-  #shown: CashAcceptorStatus;
+  readonly #news: AcceptorNews;
+  readonly #decision: Decision;
   #dialogue: NoteDialogue = emptyDialogue;
-  #end: ((outcome: DepositOutcome & ReturnOutcome) => void) | undefined;
-  #cancelBound: CancelTimer = () => undefined;
   /**
    * What the device repeats has been told by an initialisation that did not end in service. Unless
    * it is acknowledged then, nothing else is heard, such as that the cash box is back.
@@ -85,7 +85,8 @@ export class SspAcceptor implements CashAcceptor {
 
   constructor(parts: SspAcceptorParts) {
     this.#parts = parts;
-    this.#shown = this.#status();
+    this.#decision = new Decision(parts.clock);
+    this.#news = new AcceptorNews(this.#status());
     this.#options = { ...SSP_DEFAULTS, ...parts.options };
   }
 
@@ -108,12 +109,11 @@ export class SspAcceptor implements CashAcceptor {
   }
 
   status(): CashAcceptorStatus {
-    return this.#shown;
+    return this.#news.shown;
   }
 
   subscribe(listener: (event: CashAcceptorEvent) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.subscribe(listener);
   }
 
   baseline(): AcceptorBaseline | undefined {
@@ -143,7 +143,7 @@ export class SspAcceptor implements CashAcceptor {
       contact,
       clock: this.#parts.clock,
       isInService: () => this.#service === 'ready' && contact.isOnline,
-      isAtRest: () => this.#isAtRest() && this.#shown.device === 'ready',
+      isAtRest: () => this.#isAtRest() && this.#news.shown.device === 'ready',
       acknowledge: async () =>
         this.#dialogue.owed === undefined || (await this.#acknowledge(contact)),
       onRefused: () => this.#mustReset(),
@@ -170,7 +170,11 @@ export class SspAcceptor implements CashAcceptor {
     const evidence = evidenceOf(this.#dialogue);
     if (this.#takePendingCredit()) return { device: 'attention', note: 'deposited', evidence };
     if (this.#dialogue.credit === 'reported') {
-      return { device: this.#shown.device, note: 'none', evidence: `${evidence}, not confirmed` };
+      return {
+        device: this.#news.shown.device,
+        note: 'none',
+        evidence: `${evidence}, not confirmed`,
+      };
     }
     this.#service = 'initialising';
     this.#slot?.isShut();
@@ -242,14 +246,14 @@ export class SspAcceptor implements CashAcceptor {
     this.#step({ kind: 'gaveUp', reason });
     this.#publish();
     if (this.#contact) {
-      this.#tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
+      this.#news.tell({ kind: 'device.failed', error: this.#error('deviceNotReady', reason) });
     }
   }
 
   #onOther(error: DeviceError): void {
     if (this.#other?.message === error.message) return;
     this.#other = error;
-    this.#tell({ kind: 'device.failed', error });
+    this.#news.tell({ kind: 'device.failed', error });
     this.#publish();
   }
 
@@ -289,7 +293,7 @@ export class SspAcceptor implements CashAcceptor {
     if (isAgainstOurWish || needsAttention(events)) this.#leaveService();
     if (!isNewTrouble(before, this.#condition)) return;
     const text = faultOf(this.#condition)?.text ?? '';
-    this.#tell({ kind: 'device.failed', error: this.#error('hardwareError', text) });
+    this.#news.tell({ kind: 'device.failed', error: this.#error('hardwareError', text) });
   }
 
   /** The device has lost its settings, or must be looked after. */
@@ -324,12 +328,11 @@ export class SspAcceptor implements CashAcceptor {
   #carryOut(effect: DialogueEffect): void {
     switch (effect.kind) {
       case 'tell':
-        this.#tell(effect.event);
+        this.#news.tell(effect.event);
         return;
       case 'ended':
-        this.#cancelBound();
         this.#parts.log.info({ ...effect.outcome }, 'ssp note ended');
-        this.#end?.(effect.outcome);
+        this.#decision.end(effect.outcome);
         return;
       case 'poll':
         this.#contact?.pollNow();
@@ -360,7 +363,7 @@ export class SspAcceptor implements CashAcceptor {
   }
 
   async #tellWhy(): Promise<void> {
-    if (this.#contact) this.#tell(await askWhy(this.#contact.link));
+    if (this.#contact) this.#news.tell(await askWhy(this.#contact.link));
   }
 
   /** EVENT ACK, one at a time; whether the device took it. */
@@ -376,19 +379,13 @@ export class SspAcceptor implements CashAcceptor {
     return this.#acknowledging;
   }
 
-  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<DepositOutcome & ReturnOutcome> {
+  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
     this.#requireNote();
-    const { clock } = this.#parts;
-    const { promise, resolve } = Promise.withResolvers<DepositOutcome & ReturnOutcome>();
-    this.#end = resolve;
-    const giveUp = () => this.#step({ kind: 'gaveUp', reason: 'no end in time' });
-    this.#cancelBound = clock.after(limitMs, () => {
-      this.#cancelBound = clock.after(this.#options.returnTimeoutMs, giveUp);
-      this.#step({ kind: 'late', reason: `no end within ${limitMs} ms` });
-      if (this.#dialogue.operation === 'none') this.#cancelBound();
-    });
+    const lastMs = this.#options.returnTimeoutMs;
+    const onBound = (input: DialogueInput) => this.#step(input);
+    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
     this.#step({ kind });
-    return promise;
+    return outcome;
   }
 
   #takePendingCredit(): boolean {
@@ -462,15 +459,8 @@ export class SspAcceptor implements CashAcceptor {
     return new DeviceError(code, reason, { recording: this.#parts.port.recording() });
   }
 
-  #tell(event: CashAcceptorEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
-  }
-
   #publish(): void {
-    const next = this.#status();
-    const isSame = JSON.stringify(next) === JSON.stringify(this.#shown);
-    this.#shown = next;
-    if (!isSame) this.#tell({ kind: 'status.changed', status: next });
+    this.#news.show(this.#status());
   }
 
   #status(): CashAcceptorStatus {

@@ -1,6 +1,21 @@
 import { expect, test } from 'vitest';
 import { ALL_VALUES, Bench, commandOf, count, dollars, MODELS } from './bench.ts';
 
+test('a poll that waits while notes are enabled does not shut the slot again', async () => {
+  const bench = await new Bench().start();
+  // The answer comes when the next poll is due, which then follows at once.
+  const { chunks } = bench.cable.passed('toHost');
+  for (const nth of [chunks, chunks + 1]) {
+    bench.cable.addFault({ direction: 'toHost', unit: 'chunk', nth, do: 'delay', ms: 150 });
+  }
+  await bench.run(bench.acceptor.accept(bench.acceptor.values()));
+  await bench.clock.advance(500);
+  const frames = bench.port.sent.map((hex) => Buffer.from(hex, 'hex'));
+  const polls = frames.slice(frames.findLastIndex((frame) => (frame[2] ?? 0) >> 4 === 7) + 1);
+  expect(polls.length).toBeGreaterThan(2);
+  expect(new Set(polls.map((frame) => frame[3]))).toEqual(new Set([0x7f]));
+});
+
 test('opens without moving anything, then initialises and can tell the values', async () => {
   const bench = new Bench();
   const identity = await bench.run(bench.acceptor.open());
