@@ -88,6 +88,14 @@ function isBefore(one: Timer, other: Timer): boolean {
   return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.order < other.order);
 }
 
+/** Whoever moves the clock: up to a time, or until something is so. */
+interface Mover {
+  readonly endMs: number;
+  readonly done: () => boolean;
+  readonly resolve: (isDone: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** A clock that moves only when a test moves it, one timer at a time. */
 export class VirtualClock implements Clock {
   #monotonicMs = 0;
@@ -96,6 +104,7 @@ export class VirtualClock implements Clock {
   #pending = 0;
   #fired = 0;
   readonly #timers = new TimerHeap();
+  #movers: Mover[] = [];
   readonly #takeSteps: (step: () => boolean) => Promise<void>;
 
   /** `settled` is awaited between timers: where real bytes are under way, until they have come. */
@@ -145,13 +154,11 @@ export class VirtualClock implements Clock {
 
   /** Moves time on, firing every timer that falls due in order. */
   async advance(byMs: number): Promise<void> {
-    const endMs = this.#monotonicMs + byMs;
     let steps = 0;
-    await this.#takeSteps(() => {
+    await this.#move(byMs, () => {
       if (steps++ >= STEPS_MAX) throw new Error('the virtual clock never comes to rest');
-      return this.#step(endMs);
+      return false;
     });
-    this.#monotonicMs = endMs;
   }
 
   /** Moves time on until `done`, at most `limitMs`. @throws Error when it never is. */
@@ -161,15 +168,8 @@ export class VirtualClock implements Clock {
   }
 
   /** Moves time on until `done`; after `limitMs` it is false, and time stands there. */
-  async reach(done: () => boolean, limitMs: number): Promise<boolean> {
-    const endMs = this.#monotonicMs + limitMs;
-    let isDone = false;
-    await this.#takeSteps(() => {
-      isDone = done();
-      return !isDone && this.#step(endMs);
-    });
-    if (!isDone) this.#monotonicMs = endMs;
-    return isDone;
+  reach(done: () => boolean, limitMs: number): Promise<boolean> {
+    return this.#move(limitMs, done);
   }
 
   /** Moves time on until a promise settles, at most `limitMs`. */
@@ -181,6 +181,36 @@ export class VirtualClock implements Clock {
     promise.then(mark, mark);
     await this.until(() => settled, limitMs);
     return promise;
+  }
+
+  /** Several may move it at once: whoever is at his end goes on before time does. */
+  #move(byMs: number, done: () => boolean): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#movers.push({ endMs: this.#monotonicMs + byMs, done, resolve, reject });
+      if (this.#movers.length > 1) return;
+      this.#takeSteps(() => this.#stepForAll()).catch((error: unknown) => {
+        for (const mover of this.#movers.splice(0)) mover.reject(error);
+      });
+    });
+  }
+
+  /** One step, or the end for some of them; false when nobody moves it any more. */
+  #stepForAll(): boolean {
+    let over: Mover[] = [];
+    let endMs = Number.POSITIVE_INFINITY;
+    for (const mover of this.#movers) {
+      if (mover.done()) over.push(mover);
+      endMs = Math.min(endMs, mover.endMs);
+    }
+    const isDone = over.length > 0;
+    if (!isDone && this.#step(endMs)) return true;
+    if (!isDone) {
+      this.#monotonicMs = Math.max(this.#monotonicMs, endMs);
+      over = this.#movers.filter((mover) => mover.endMs === endMs);
+    }
+    this.#movers = this.#movers.filter((mover) => !over.includes(mover));
+    for (const { resolve } of over) resolve(isDone);
+    return this.#movers.length > 0;
   }
 
   #step(endMs: number): boolean {
