@@ -42,7 +42,7 @@ export default defineConfig({
       thresholds: {
         'state/**': { branches: 95 },
         'protocol/base/**': { branches: 95 },
-        'agent/**': { branches: 75 },
+        'agent/**': { branches: 95 },
       },
     },
   },

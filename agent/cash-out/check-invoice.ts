@@ -43,7 +43,7 @@ export function checkInvoice(expected: ExpectedInvoice): InvoiceCheck {
   };
   const prefix = /^(lnbcrt|lntbs|lnbc|lntb)/.exec(expected.bolt11.toLowerCase())?.[1];
   if (prefix !== PREFIXES[expected.network]) {
-    return bad(`the invoice is for another network (${prefix ?? 'unknown'})`);
+    return bad(`the invoice is for another network (${prefix})`);
   }
   if (value('amount') !== String(BigInt(expected.wireSats) * MILLISATS)) {
     return bad('the invoice is over another amount');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { ObligationView } from '#agent/api/schemas.ts';
 import {
   duration,
   formatDevice,
@@ -67,16 +68,15 @@ test('an obligation of unknown amount says so', () => {
 });
 
 test('a settled shortfall is shown with what proves it, and what the form of the operator takes', () => {
-  const text = formatObligations([
-    {
-      ...{ id: 'i', reference: 'K7Q4-9XMB', kind: 'remainder', state: 'settled' },
-      ...{ amountSats: 1_200, amountMinor: 2_000, currency: 'USD', transactionId: 't-1' },
-      ...{ openedAtUnixMs: 0, ageMs: 60_000, evidence: { batch: 1 }, wayOut: 'Pay it.' },
-      acts: [{ kind: 'dispense', outcome: 'partial', evidence: { presented: 1 } }],
-      partialDispense: { dispensed_sats: 500, dispensed_fraction: 0.5 },
-      settled: { atUnixMs: 0, by: 'Ana', reason: 'paid in cash' },
-    },
-  ]);
+  const one: ObligationView = {
+    ...{ id: 'i', reference: 'K7Q4-9XMB', kind: 'remainder', state: 'settled' },
+    ...{ amountSats: 1_200, amountMinor: 2_000, currency: 'USD', transactionId: 't-1' },
+    ...{ openedAtUnixMs: 0, ageMs: 60_000, evidence: { batch: 1 }, wayOut: 'Pay it.' },
+    acts: [{ kind: 'dispense', outcome: 'partial', evidence: { presented: 1 } }],
+    partialDispense: { dispensed_sats: 500, dispensed_fraction: 0.5 },
+    settled: { atUnixMs: 0, by: 'Ana', reason: 'paid in cash' },
+  };
+  const text = formatObligations([one]);
   for (const words of [
     'K7Q4-9XMB  remainder, settled, 1 min old',
     '1200 sats, 20.00 USD',
@@ -89,6 +89,8 @@ test('a settled shortfall is shown with what proves it, and what the form of the
   ]) {
     expect(text).toContain(words);
   }
+  const nobody = { atUnixMs: 0, by: null, reason: null };
+  expect(formatObligations([{ ...one, settled: nobody }])).toContain('by -: -');
 });
 
 test('ports are listed with their other names, their adapter and who holds them', () => {

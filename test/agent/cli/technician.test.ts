@@ -53,6 +53,11 @@ test('what is refused, with the exit code that fits', async () => {
   await open.join('Ana');
   expect((await spire('invite', 'Ana')).code).toBe(75);
   expect((await spire('confirm', 'Ana', ...why)).out).toContain('Ana');
+  const eva = { id: 'ab'.repeat(16), name: 'Eva', permissions: ['counts'], createdAtUnixMs: 1 };
+  const pin = { salt: new Uint8Array(16), hash: new Uint8Array(32) };
+  open.store.commit(() => open.store.technicians.insert(eva, pin));
+  // She was never here, and may come for ever.
+  expect((await spire('list')).out).toMatch(/^Eva {2}active\n {2}id .*\n {2}may {6}counts$/m);
 });
 
 test('a document for the operator is what a machine takes, its invites are told beside it', async () => {

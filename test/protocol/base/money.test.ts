@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import {
   addSats,
   denominationOfMinor,
+  denominationsOf,
   feeSats,
   minorDigits,
   minorOfDenomination,
@@ -83,6 +84,8 @@ test('face values and minor units are each other’s inverse', () => {
   expect(minorOfDenomination(1_000, 'JPY')).toBe(1_000);
   expect(denominationOfMinor(minorUnits(2_000), 'USD')).toBe(20);
   expect(denominationOfMinor(minorUnits(2_050), 'USD')).toBeUndefined();
+  const values = [2_000, 2_050, 100].map(minorUnits);
+  expect(denominationsOf(values, 'USD')).toEqual([20, 1]);
   expect(minorDigits('GTQ')).toBe(2);
   expect(() => minorDigits('dollars')).toThrow('dollars');
 });
