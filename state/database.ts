@@ -15,6 +15,12 @@ const APPLICATION_ID = 0x53_50_49_52;
 const FILE_MODE = 0o600;
 
 /**
+ * KiB, which SQLite wants negative. The package's own 16 MB would fill up as the history grows, in
+ * the service and again whenever a backup is proven; the system caches the same pages anyway.
+ */
+const CACHE_SIZE = -2000;
+
+/**
  * Set on every open and read back, for SQLite keeps hardly any of them in the file:
  * `synchronous` in particular falls back to NORMAL when a WAL database is opened again, which
  * loses the last commits at a power cut (house-style 0.4).
@@ -32,8 +38,7 @@ const PRAGMAS = [
   { name: 'recursive_triggers', set: 'ON', reads: 1 },
   // Damage shows when a page is read, and not as a strange row later.
   { name: 'cell_size_check', set: 'ON', reads: 1 },
-  // KiB. The package's own 16 MB fill up with the history, beside the system's cache of the same.
-  { name: 'cache_size', set: '-2000', reads: -2000 },
+  { name: 'cache_size', set: `${CACHE_SIZE}`, reads: CACHE_SIZE },
 ] as const;
 
 /**
@@ -96,6 +101,7 @@ export function openReadOnly(path: string): Database {
   try {
     database = new Sqlite(path, { readonly: true, fileMustExist: true });
     database.pragma('trusted_schema=OFF');
+    database.pragma(`cache_size=${CACHE_SIZE}`);
     // Reads the first page, which opening alone does not.
     database.pragma('schema_version');
     return database;

@@ -49,6 +49,8 @@ export interface Writes {
 /** What came of so many days. */
 export interface Days {
   readonly days: readonly Day[];
+  /** By how much the heap of the simulated world alone has grown meanwhile, bytes. */
+  readonly worldGrowth: number;
   readonly cashIn: Writes;
   readonly cashOut: Writes;
   /** Everything else of a day: signs of life, polls, documents, backups. */
@@ -116,6 +118,7 @@ export async function liveDays(count: number, base: string): Promise<Days> {
     await bringNotes(machine);
     await fetchNotes(machine);
   }
+  const worldBefore = await worldAlone(machine);
   days.push(lookAt(machine, 0, 0));
   const bytesBefore = bytesWritten();
   for (let day = 1; day <= count; day += 1) {
@@ -129,15 +132,26 @@ export async function liveDays(count: number, base: string): Promise<Days> {
   const virtualSeconds = (machine.clock.monotonic() - startVirtualMs) / 1_000;
   const owed = machine.running.service.obligations();
   const { problems } = machine.running.store.verify();
+  const worldGrowth = (await worldAlone(machine)) - worldBefore;
   await machine.stop();
   if (owed.length > 0) throw new Error(`something is owed: ${JSON.stringify(owed)}`);
   if (problems.length > 0) throw new Error(problems.join('; '));
   return {
-    ...{ days, cashIn: cashIn.each, cashOut: cashOut.each },
+    ...{ days, worldGrowth, cashIn: cashIn.each, cashOut: cashOut.each },
     idleBytesADay: (bytes - cashIn.bytes - cashOut.bytes) / count,
     timesRealTime: virtualSeconds / seconds,
     transactionsPerSecond: (cashIn.transactions + cashOut.transactions) / seconds,
   };
+}
+
+/** The heap while the machine is off for a moment: the wallet's books, relays, devices. */
+async function worldAlone(machine: WholeMachine): Promise<number> {
+  await machine.clock.resolve(machine.running.stop());
+  machine.abandon();
+  const heap = heapUsed();
+  machine.start();
+  await machine.until(({ cashIn, cashOut }) => cashIn.open && cashOut.open, 'in service again');
+  return heap;
 }
 
 /** Customers every hour, somebody who fills the bays in the evening, and the nightly backup. */

@@ -25,7 +25,10 @@ export function figuresOf({ days, service, deposits }: Numbers): readonly Figure
   ];
 }
 
-function memoryFigures({ days }: Days, service: Numbers['service']): readonly Figure[] {
+function memoryFigures(
+  { days, worldGrowth }: Days,
+  service: Numbers['service'],
+): readonly Figure[] {
   const [first, last] = [days[0], days.at(-1)];
   if (!first || !last) throw new RangeError('not a day was lived');
   return [
@@ -38,9 +41,13 @@ function memoryFigures({ days }: Days, service: Numbers['service']): readonly Fi
       ...{ unit: '', wanted: '', ratio: 'residentByBareNode' },
     },
     {
-      what: `  its growth over ${last.day} days`,
-      value: (last.resident / first.resident - 1) * 100,
+      what: `  its growth over ${last.day} days, of that`,
+      value: ((last.resident - first.resident - worldGrowth) / service.residentBytes) * 100,
       ...{ unit: '%', wanted: 'under 5' },
+    },
+    {
+      ...{ what: '  not counted: of the world around it', value: worldGrowth / MEGABYTE },
+      ...{ unit: 'MB', wanted: '' },
     },
     {
       ...{ what: '  the heap, by that at first', value: last.heap / first.heap },

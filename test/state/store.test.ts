@@ -154,6 +154,15 @@ describe('opening', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it('keeps no more of the file in memory than 2 MB, nor of a copy that is proven', () => {
+    const { store, database, path } = watched();
+    expect(database.pragma('cache_size', { simple: true })).toBe(-2000);
+    store.close();
+    const copy = openReadOnly(path);
+    expect(copy.pragma('cache_size', { simple: true })).toBe(-2000);
+    copy.close();
+  });
+
   it('refuses a database that cannot keep a setting', () => {
     // In memory there is no write-ahead log.
     expect(codeOf(() => newStore({ path: ':memory:' }))).toBe('unsupportedCommand');
