@@ -34,12 +34,26 @@ interface TtyEnd {
   close(): Promise<void>;
 }
 
+/** Where complaints go. */
+type Complain = (words: string) => void;
+const toStderr: Complain = (words) => {
+  process.stderr.write(words);
+};
+
 /** Runs the command until a signal ends it; the result is the exit code. */
-export async function runSimulate(args: readonly string[]): Promise<number> {
+export async function runSimulate(
+  args: readonly string[],
+  write: Complain = toStderr,
+): Promise<number> {
   let exitCode = 0;
+  const complain = (error: Error, code: number): number => {
+    write(`simulate: ${messageOf(error)}\n`);
+    return code;
+  };
   const command = simulateCommand(async (protocol, options) => {
-    exitCode = await simulate(protocol, options);
-  });
+    const why = await simulate(protocol, options, write);
+    if (why !== undefined) exitCode = complain(new Error(why), EXIT_UNAVAILABLE);
+  }).configureOutput({ writeErr: write });
   try {
     await command.parseAsync([...args], { from: 'user' });
     return exitCode;
@@ -79,7 +93,12 @@ function simulateCommand(
     });
 }
 
-async function simulate(protocol: string, options: SimulateOptions): Promise<number> {
+/** Until a signal, or until the tty is gone: why, in words. */
+async function simulate(
+  protocol: string,
+  options: SimulateOptions,
+  write: Complain,
+): Promise<string | undefined> {
   const { currency, cassettes } = options;
   const contents = { currency, cassettes };
   const device = makeSimulatedDevice(protocol, options.model, systemClock, contents);
@@ -92,13 +111,12 @@ async function simulate(protocol: string, options: SimulateOptions): Promise<num
   try {
     if (options.control !== undefined) control = await serveControl(options.control, device);
     announce(protocol, tty.path, options);
-    const why = await Promise.race([signal, tty.gone]);
-    return why === undefined ? 0 : complain(new Error(why), EXIT_UNAVAILABLE);
+    return await Promise.race([signal, tty.gone]);
   } finally {
     await control?.close();
     await tty.close();
     device.stop();
-    showViolations(device);
+    showViolations(device, write);
   }
 }
 
@@ -143,16 +161,11 @@ function untilSignal(): Promise<undefined> {
 }
 
 /** What the driver did against the protocol is the reason to run this at all. */
-function showViolations(device: SimulatedDevice): void {
+function showViolations(device: SimulatedDevice, write: Complain): void {
   const violations = device.violations();
   if (violations.length === 0) return;
   const shown = violations.slice(0, VIOLATIONS_SHOWN_MAX).map((words) => `  ${words}\n`);
-  process.stderr.write(`${violations.length} violations of the protocol:\n${shown.join('')}`);
-}
-
-function complain(error: Error, exitCode: number): number {
-  process.stderr.write(`simulate: ${messageOf(error)}\n`);
-  return exitCode;
+  write(`${violations.length} violations of the protocol:\n${shown.join('')}`);
 }
 
 function parseCurrency(text: string): string {

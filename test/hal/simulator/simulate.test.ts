@@ -9,6 +9,7 @@ import { describe, type onTestFinished, test } from 'vitest';
 import { LcdmDispenser } from '#hal/lcdm/driver.ts';
 import { SystemPort } from '#hal/serial-port.ts';
 import { openPty } from '#hal/simulator/pty.ts';
+import { runSimulate } from '#hal/simulator/simulate-command.ts';
 import { systemClock } from '#protocol/base/clock.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { asked } from '../lcdm/rig.ts';
@@ -169,24 +170,34 @@ describe.concurrent('simulate', () => {
     }
   });
 
-  const ends: readonly (readonly [number, readonly string[]])[] = [
-    [2, []],
+  test.for([
     [2, ['lcdm']],
-    [2, ['lcdm', '--pty', '--port', '/dev/null']],
-    [2, ['ccnet9', '--pty']],
-    [2, ['lcdm', '--pty', '--model', 'lcdm-9']],
-    [2, ['lcdm', '--pty', '--cassettes', '1:20']],
-    [2, ['lcdm', '--pty', '--cassettes', '7:20:5']],
-    [2, ['id003', '--pty', '--currency', 'euro']],
-    [2, ['id003', '--pty', '--currency', 'XAU']],
-    [2, ['lcdm', '--pty', '--nonsense']],
     [69, ['lcdm', '--port', '/dev/there-is-no-such-tty']],
     [69, ['lcdm', '--pty', '--control', '/nowhere/at/all/control']],
-  ];
-  test.for(ends)('ends with %j', async ([code, args], { expect, onTestFinished: finished }) => {
+  ] as const)('ends with %j', async ([code, args], { expect, onTestFinished: finished }) => {
     const run = start(finished, ...args);
     expect(await run.exited).toBe(code);
     expect(run.err()).not.toBe('');
     expect(run.err()).not.toMatch(/\n\s+at /);
+  });
+
+  test.for([
+    [],
+    ['lcdm', '--pty', '--port', '/dev/null'],
+    ['ccnet9', '--pty'],
+    ['lcdm', '--pty', '--model', 'lcdm-9'],
+    ['lcdm', '--pty', '--cassettes', '1:20'],
+    ['lcdm', '--pty', '--cassettes', '7:20:5'],
+    ['id003', '--pty', '--currency', 'euro'],
+    ['id003', '--pty', '--currency', 'XAU'],
+    ['lcdm', '--pty', '--nonsense'],
+  ])('does not begin with %j', async (args, { expect }) => {
+    let complaint = '';
+    const code = await runSimulate(args, (words) => {
+      complaint += words;
+    });
+    expect(code).toBe(2);
+    expect(complaint).not.toBe('');
+    expect(complaint).not.toMatch(/\n\s+at /);
   });
 });
