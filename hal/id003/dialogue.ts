@@ -4,43 +4,40 @@
  * Source: cash-hardware.md 2.5 and appendix B.
  */
 import type { MinorUnits } from '#protocol/base/money.ts';
-import type { CashAcceptorEvent, DepositOutcome, ReturnOutcome } from '../cash-acceptor.ts';
+import {
+  type EscrowedNote,
+  ended,
+  type Move,
+  mayLeave,
+  type NoteEffect,
+  type NoteState,
+  newNote,
+  noted,
+  nothingInside,
+  onAccepting,
+  onClear,
+  onDisturbed,
+  onLate,
+  only,
+  onNewCredit,
+  type Step,
+  tell,
+  withCommand,
+  withNote,
+} from '../escrowed-note.ts';
 import { describeStatus, type Id003Status, rejectReasons, statusCode } from './commands.ts';
 
-/** Most words of evidence kept for one note. */
-const TRAIL_MAX = 32;
-
 /** A note in escrow. */
-export interface EscrowedNote {
+interface Id003Note extends EscrowedNote {
   readonly escrowCode: number | undefined;
-  /** Undefined for a note of no configured kind: it was never announced and goes back. */
-  readonly value: MinorUnits | undefined;
-  /** The deposit command has left; it never leaves again for this note. */
-  readonly stackSent: boolean;
-  readonly returnSent: boolean;
-  readonly returnAcknowledged: boolean;
-  /** The device was seen giving it back. */
-  readonly leaving: boolean;
 }
 
 /** All that is known of the note inside and of its credit. */
-export interface NoteDialogue {
-  readonly note: EscrowedNote | undefined;
-  /** What the agent waits for. */
-  readonly operation: 'none' | 'deposit' | 'return';
-  /** Something was drawn in and announced. */
-  readonly inserted: boolean;
-  /**
-   * `pending`: seen before service, not told yet. `reported`: told, once. `confirmed`: on disk.
-   * It ends only when the next note is drawn in: no note is stacked without being seen in escrow,
-   * so every VEND VALID until then is the same credit, also across a power cut or a new cable.
-   */
-  readonly credit: 'none' | 'pending' | 'reported' | 'confirmed';
+export interface NoteDialogue extends NoteState {
+  readonly note: Id003Note | undefined;
   /** Value of the last note that was in escrow, for a credit that comes late. */
   readonly lastValue: MinorUnits | undefined;
   readonly lastStatus: Id003Status | undefined;
-  /** Evidence: what was sent and seen since the note came into escrow. */
-  readonly trail: readonly string[];
 }
 
 /** What can happen. */
@@ -70,29 +67,18 @@ export type DialogueInput =
 
 /** What is to be done about it. */
 export type DialogueEffect =
-  | { readonly kind: 'tell'; readonly event: CashAcceptorEvent }
-  | { readonly kind: 'depositEnded'; readonly outcome: DepositOutcome }
-  | { readonly kind: 'returnEnded'; readonly outcome: ReturnOutcome }
+  | NoteEffect
   /** A confirmed credit is still being reported: the device has not heard ACK. */
-  | { readonly kind: 'acknowledge' }
-  /** Let the command leave now, unless the note is gone by the time that the line is free. */
-  | { readonly kind: 'send'; readonly command: 'stack2' | 'return' };
+  | { readonly kind: 'acknowledge' };
 
 /** A state and what is to be done. */
-export interface DialogueStep {
-  readonly state: NoteDialogue;
-  readonly effects: readonly DialogueEffect[];
-}
+export type DialogueStep = Step<NoteDialogue, DialogueEffect>;
 
 /** Nothing inside, nothing known. */
 export const emptyDialogue: NoteDialogue = {
-  note: undefined,
-  operation: 'none',
-  inserted: false,
-  credit: 'none',
+  ...nothingInside,
   lastValue: undefined,
   lastStatus: undefined,
-  trail: [],
 };
 
 /** The next state. */
@@ -102,7 +88,7 @@ export function advance(state: NoteDialogue, input: DialogueInput): DialogueStep
       return onStatus(state, input);
     case 'deposit':
     case 'return':
-      return withCommand({ ...state, operation: input.kind });
+      return withCommand({ ...state, operation: input.kind }, isInEscrow(state));
     case 'stackSent':
       return only(noted(withNote(state, { stackSent: true }), 'STACK-2 sent'));
     case 'returnSent':
@@ -112,7 +98,7 @@ export function advance(state: NoteDialogue, input: DialogueInput): DialogueStep
       return only(noted(withNote(state, { returnAcknowledged }), input.evidence));
     }
     case 'late':
-      return onLate(noted(state, input.reason));
+      return onLate(noted(state, input.reason), isInEscrow(state));
     case 'gaveUp':
       return ended(noted(state, input.reason), 'unknown');
     case 'reset':
@@ -122,11 +108,6 @@ export function advance(state: NoteDialogue, input: DialogueInput): DialogueStep
     case 'creditConfirmed':
       return onConfirmed(state);
   }
-}
-
-/** What was sent and seen, for a record. */
-export function evidenceOf(state: NoteDialogue): string {
-  return state.trail.join(', ');
 }
 
 function onStatus(
@@ -141,7 +122,7 @@ function onStatus(
   };
   switch (status.name) {
     case 'accepting':
-      return onAccepting(state, input.inService);
+      return onAccepting(state, input.inService, escrowCodeOf(state));
     case 'escrow':
     case 'holding':
       return onEscrow(state, input);
@@ -152,7 +133,7 @@ function onStatus(
       return onGoingBack(state, input, isNew);
     case 'idling':
     case 'disabled':
-      return onClear(state);
+      return onClear(state, escrowCodeOf(state));
     case 'stacking':
     case 'pause':
       return only(state);
@@ -172,31 +153,18 @@ function onStatus(
   }
 }
 
-function onAccepting(before: NoteDialogue, inService: boolean): DialogueStep {
-  const { state, effects } = before.note ? onClear(before) : only(before);
-  const next: NoteDialogue = { ...state, inserted: true, credit: 'none' };
-  const isNews = inService && !state.inserted;
-  return { state: next, effects: isNews ? [...effects, tell({ kind: 'note.inserted' })] : effects };
-}
-
 function onEscrow(
   before: NoteDialogue,
   input: Extract<DialogueInput, { kind: 'status' }>,
 ): DialogueStep {
   const code = input.status.name === 'escrow' ? input.status.detail : before.note?.escrowCode;
-  if (before.note && before.note.escrowCode === code && !before.note.leaving)
-    return withCommand(before);
-  const { state, effects } = before.note ? onClear(before) : only(before);
+  if (before.note && before.note.escrowCode === code && !before.note.leaving) {
+    return withCommand(before, isInEscrow(before));
+  }
+  const { state, effects } = before.note ? onClear(before, escrowCodeOf(before)) : only(before);
   if (!input.inService) return { state, effects };
   const { value } = input;
-  const note = {
-    escrowCode: code,
-    value,
-    stackSent: false,
-    returnSent: false,
-    returnAcknowledged: false,
-    leaving: false,
-  };
+  const note = { escrowCode: code, value, ...newNote };
   const next: NoteDialogue = {
     ...state,
     note,
@@ -207,30 +175,15 @@ function onEscrow(
   };
   const inserted: DialogueEffect[] = state.inserted ? [] : [tell({ kind: 'note.inserted' })];
   const news =
-    value === undefined ? withCommand(next).effects : [tell({ kind: 'note.escrowed', value })];
+    value === undefined
+      ? withCommand(next, isInEscrow(next)).effects
+      : [tell({ kind: 'note.escrowed', value })];
   return { state: next, effects: [...effects, ...inserted, ...news] };
 }
 
-/**
- * The command that the note in escrow is due. Each leaves once: a lost STACK is never sent again,
- * and a note whose deposit nobody waits for any more goes back.
- */
-function withCommand(state: NoteDialogue): DialogueStep {
-  const { note, operation } = state;
-  if (!note || !isInEscrow(state) || note.returnSent) return only(state);
-  if (operation === 'deposit') {
-    return note.stackSent ? only(state) : { state, effects: [{ kind: 'send', command: 'stack2' }] };
-  }
-  const isOrphan = note.stackSent || note.value === undefined;
-  if (operation === 'none' && !isOrphan) return only(state);
-  return { state, effects: [{ kind: 'send', command: 'return' }] };
-}
-
 /** Whether a command may leave for the note that waits in escrow now. */
-export function mayStillSend(state: NoteDialogue, command: 'stack2' | 'return'): boolean {
-  const { note } = state;
-  if (!note || !isInEscrow(state) || note.returnSent) return false;
-  return command === 'return' || (!note.stackSent && state.operation === 'deposit');
+export function mayStillSend(state: NoteDialogue, command: Move): boolean {
+  return mayLeave(state, isInEscrow(state), command);
 }
 
 function isInEscrow(state: NoteDialogue): boolean {
@@ -238,32 +191,11 @@ function isInEscrow(state: NoteDialogue): boolean {
   return (name === 'escrow' || name === 'holding') && state.note?.leaving === false;
 }
 
-/**
- * STACK was sent and the device still says ESCROW after all that time: the command was lost. It is
- * not repeated; the note is asked back, and the device's answer to that is proof either way.
- */
-function onLate(state: NoteDialogue): DialogueStep {
-  const { note, operation } = state;
-  if (operation === 'deposit' && note?.stackSent && !note.returnSent && isInEscrow(state)) {
-    return { state, effects: [{ kind: 'send', command: 'return' }] };
-  }
-  return ended(state, 'unknown');
-}
-
+/** The credit does not name the note: it is the last one that was in escrow. */
 function onCredit(state: NoteDialogue, inService: boolean): DialogueStep {
   if (state.credit === 'confirmed') return { state, effects: [{ kind: 'acknowledge' }] };
   if (state.credit !== 'none') return only(state);
-  const value = state.note ? state.note.value : state.lastValue;
-  const evidence = evidenceOf(state) || '15 vend valid';
-  const next: NoteDialogue = { ...state, credit: 'reported', note: undefined, inserted: false };
-  const idle: NoteDialogue = { ...next, operation: 'none' };
-  if (value !== undefined && state.operation !== 'none') {
-    const outcome = { kind: 'deposited', value, evidence } as const;
-    const kind = state.operation === 'deposit' ? 'depositEnded' : 'returnEnded';
-    return { state: idle, effects: [{ kind, outcome }] };
-  }
-  if (!inService) return only({ ...idle, credit: 'pending' });
-  return { state: idle, effects: [tell({ kind: 'credit.unexpected', value })] };
+  return onNewCredit(state, state.note ? state.note.value : state.lastValue, inService);
 }
 
 function onGoingBack(
@@ -279,32 +211,9 @@ function onGoingBack(
   return { state: { ...state, inserted: false }, effects: [tell(event)] };
 }
 
-/**
- * No note is inside any more, and no credit came. Where the deposit command has left, only the
- * device's own word that the note went back is proof; where it never did, there was no other way.
- */
-function onClear(state: NoteDialogue): DialogueStep {
-  const { note, operation } = state;
-  const clear: NoteDialogue = { ...state, note: undefined, inserted: false };
-  if (!note) return only(clear);
-  const isProven = note.leaving || note.returnAcknowledged || !note.stackSent;
-  if (operation !== 'none') return ended(clear, isProven ? 'returned' : 'unknown');
-  if (!isProven) return only(clear);
-  const event: CashAcceptorEvent =
-    note.value === undefined
-      ? { kind: 'note.refused', reason: 'other', code: escrowCodeOf(note) }
-      : { kind: 'note.returned' };
-  return { state: clear, effects: [tell(event)] };
-}
-
-function escrowCodeOf(note: EscrowedNote): string {
-  return statusCode({ name: 'escrow', detail: note.escrowCode });
-}
-
-/** A state in which the note's whereabouts cannot be told. */
-function onDisturbed(state: NoteDialogue): DialogueStep {
-  const { state: next, effects } = ended(state, 'unknown');
-  return { state: { ...next, note: undefined, inserted: false }, effects };
+/** What is said of a note that goes back and was never announced. */
+function escrowCodeOf({ note }: NoteDialogue): string {
+  return statusCode({ name: 'escrow', detail: note?.escrowCode });
 }
 
 function onConfirmed(state: NoteDialogue): DialogueStep {
@@ -314,34 +223,8 @@ function onConfirmed(state: NoteDialogue): DialogueStep {
   return { state: next, effects: isReported ? [{ kind: 'acknowledge' }] : [] };
 }
 
-function ended(state: NoteDialogue, kind: 'returned' | 'unknown'): DialogueStep {
-  if (state.operation === 'none') return only(state);
-  const outcome = { kind, evidence: evidenceOf(state) };
-  const effect: DialogueEffect =
-    state.operation === 'deposit'
-      ? { kind: 'depositEnded', outcome }
-      : { kind: 'returnEnded', outcome };
-  return { state: { ...state, operation: 'none' }, effects: [effect] };
-}
-
-function withNote(state: NoteDialogue, change: Partial<EscrowedNote>): NoteDialogue {
-  return state.note ? { ...state, note: { ...state.note, ...change } } : state;
-}
-
-function noted(state: NoteDialogue, words: string): NoteDialogue {
-  return { ...state, trail: [...state.trail, words].slice(-TRAIL_MAX) };
-}
-
 function same(one: Id003Status, other: Id003Status): boolean {
   return one.name === other.name && one.detail === other.detail;
-}
-
-function tell(event: CashAcceptorEvent): DialogueEffect {
-  return { kind: 'tell', event };
-}
-
-function only(state: NoteDialogue): DialogueStep {
-  return { state, effects: [] };
 }
 
 function also(step: DialogueStep, effect: DialogueEffect | false): DialogueStep {

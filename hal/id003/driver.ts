@@ -19,6 +19,7 @@ import type {
   ReturnOutcome,
 } from '../cash-acceptor.ts';
 import { Decision, type NoteOutcome } from '../decision.ts';
+import type { Move } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { describeStatus, type Id003Status, replies } from './commands.ts';
@@ -326,13 +327,14 @@ export class Id003Acceptor implements CashAcceptor {
   }
 
   /** The dialogue lets each command leave once for a note; this checks it at the last moment. */
-  async #sendOnce(command: 'stack2' | 'return'): Promise<void> {
+  async #sendOnce(move: Move): Promise<void> {
+    const command = move === 'stack' ? 'stack2' : 'return';
     const reply = await this.#contact?.link.exchange({
       command,
       accepts: isMoveAnswer,
       beforeSend: () => {
-        if (!this.#isOnline() || !mayStillSend(this.#dialogue, command)) return false;
-        this.#step({ kind: command === 'stack2' ? 'stackSent' : 'returnSent' });
+        if (!this.#isOnline() || !mayStillSend(this.#dialogue, move)) return false;
+        this.#step({ kind: move === 'stack' ? 'stackSent' : 'returnSent' });
         return true;
       },
     });

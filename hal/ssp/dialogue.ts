@@ -6,6 +6,7 @@
  */
 import type { MinorUnits } from '#protocol/base/money.ts';
 import type { CashAcceptorEvent } from '../cash-acceptor.ts';
+import { noted, only, tell } from '../escrowed-note.ts';
 import { describeEvent, type EventName, events as eventTable, type SspEvent } from './commands.ts';
 import type {
   DialogueEffect,
@@ -16,8 +17,6 @@ import type {
   ToldEvent,
 } from './inside.ts';
 
-/** Most words of evidence kept for one note. */
-const TRAIL_MAX = 32;
 /**
  * Polls in a row that tell nothing of a note before it is taken to be gone: 2 s. Its end was then
  * told in an answer that was lost.
@@ -112,7 +111,7 @@ function onPolled(before: NoteDialogue, input: Polled): DialogueStep {
   }
   const busy = events.some(({ name }) => MOTION.has(name));
   const isNew = words !== '' && before.trail.at(-1) !== words;
-  let step = only({ ...(isNew ? noted(before, words) : before), busy });
+  let step: DialogueStep = only({ ...(isNew ? noted(before, words) : before), busy });
   for (const event of events) step = then(step, (state) => onEvent(state, event, inService));
   if (events.some(({ name }) => DISTURBANCE.has(name))) step = then(step, onDisturbed);
   else step = then(step, (state) => onQuiet(state, busy, inService));
@@ -362,18 +361,6 @@ const ACKNOWLEDGE: DialogueEffect = { kind: 'acknowledge' };
 
 function withNote(state: NoteDialogue, change: Partial<NoteInside>): NoteDialogue {
   return state.note ? { ...state, note: { ...state.note, ...change } } : state;
-}
-
-function noted(state: NoteDialogue, words: string): NoteDialogue {
-  return { ...state, trail: [...state.trail, words].slice(-TRAIL_MAX) };
-}
-
-function tell(event: CashAcceptorEvent): DialogueEffect {
-  return { kind: 'tell', event };
-}
-
-function only(state: NoteDialogue): DialogueStep {
-  return { state, effects: [] };
 }
 
 function then(step: DialogueStep, next: (state: NoteDialogue) => DialogueStep): DialogueStep {

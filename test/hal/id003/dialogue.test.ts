@@ -76,8 +76,8 @@ test('whatever is said: one STACK and one credit for each note, one end for each
           if (effect.kind === 'depositEnded' || effect.kind === 'returnEnded') waiting--;
           // The driver carries a command out like this: it asks once more, then says that it left.
           if (effect.kind !== 'send' || !mayStillSend(state, effect.command)) continue;
-          if (effect.command === 'stack2') stacks++;
-          apply({ kind: effect.command === 'stack2' ? 'stackSent' : 'returnSent' });
+          if (effect.command === 'stack') stacks++;
+          apply({ kind: effect.command === 'stack' ? 'stackSent' : 'returnSent' });
         }
       };
       for (const item of script) {
@@ -113,7 +113,7 @@ test('a bar code or an unknown note is never announced: it goes back, and is ref
     { kind: 'tell', event: { kind: 'note.inserted' } },
     { kind: 'send', command: 'return' },
   ]);
-  expect(mayStillSend(escrow.state, 'stack2')).toBe(false);
+  expect(mayStillSend(escrow.state, 'stack')).toBe(false);
   expect(mayStillSend(escrow.state, 'return')).toBe(true);
   const sent = advance(escrow.state, { kind: 'returnSent' });
   expect(mayStillSend(sent.state, 'return')).toBe(false);
