@@ -3,181 +3,22 @@
  * note. Afterwards the note is in one place, what was said of it is true, and it was credited once.
  */
 import { expect, test } from 'vitest';
-import type { CableDamage, CableDirection } from '#hal/simulator/cable.ts';
 import type { Id003DeviceOptions } from '#hal/simulator/id003/device.ts';
-import type { MinorUnits } from '#protocol/base/money.ts';
-import { Bench, type BenchOptions, count, dollars } from './bench.ts';
-
-/** What an agent keeps on disk about the one note. */
-type Journal = 'nothing' | 'intended' | 'deposited' | 'returned' | 'unknown';
+import { atEveryByte, powerCut, programDies, type Way } from '../every-byte.ts';
+import { Bench, type BenchOptions } from './bench.ts';
 
 const FAST: Id003DeviceOptions = {
   timings: { initialiseMs: 400, acceptMs: 200, leverMs: 150, stackMs: 200, returnMs: 200 },
 };
 
-/** A small agent: it journals before it acts, and after a break it asks the device. */
-class Agent {
-  readonly bench: Bench;
-  journal: Journal = 'nothing';
-  credits = 0;
-  #life = 0;
+/** The way of a note on such a bench. */
+const way = (options: BenchOptions): Way => ({ make: () => new Bench(options), stacksSent });
 
-  constructor(bench: Bench) {
-    this.bench = bench;
-  }
-
-  /** A credit counts only for an intent that is not settled as deposited yet. */
-  async credit(): Promise<void> {
-    if (this.journal !== 'deposited') this.credits++;
-    this.journal = 'deposited';
-    await this.bench.acceptor.confirmDeposit();
-  }
-
-  /** What is under way in this life never comes back to it. */
-  dies(): void {
-    this.#life++;
-  }
-
-  listen(): void {
-    const life = this.#life;
-    this.bench.acceptor.subscribe((event) => {
-      if (life !== this.#life) return;
-      if (event.kind === 'note.escrowed') void this.#onEscrow(event.value);
-      if (event.kind === 'credit.unexpected') void this.credit();
-      if (event.kind === 'note.returned' && this.journal === 'unknown') this.journal = 'returned';
-    });
-  }
-
-  /** Until the device can work: what it says of the note settles what is open. */
-  async recover(): Promise<void> {
-    const { bench } = this;
-    for (let attempt = 0; attempt < 10; attempt++) {
-      await bench.clock.advance(2500);
-      if (bench.acceptor.status().device === 'ready') return;
-      if (bench.acceptor.status().device === 'offline') continue;
-      const { note } = await bench.run(bench.acceptor.initialise());
-      if (note === 'deposited') await this.credit();
-      const isOpen = this.journal === 'intended' || this.journal === 'unknown';
-      if (note === 'returned' && isOpen) this.journal = 'returned';
-      if (note === 'unknown' && isOpen) this.journal = 'unknown';
-    }
-    expect(bench.acceptor.status().device).toBe('ready');
-  }
-
-  #isDeposited(): boolean {
-    return this.journal === 'deposited';
-  }
-
-  async #onEscrow(value: MinorUnits): Promise<void> {
-    expect(value).toBe(dollars(20));
-    // A crash between the intent and the command leaves the intent alone on disk.
-    const life = this.#life;
-    this.journal = 'intended';
-    const outcome = await this.bench.acceptor.deposit().catch(() => undefined);
-    if (life !== this.#life) return;
-    if (outcome?.kind === 'deposited') await this.credit();
-    else if (outcome && !this.#isDeposited()) this.journal = outcome.kind;
-  }
-}
-
-async function startedBench(options: BenchOptions): Promise<Agent> {
-  const bench = await new Bench(options).start();
-  const agent = new Agent(bench);
-  agent.listen();
-  return agent;
-}
-
-/** Inserts the note and lets everything come to rest. */
-async function passOneNote(agent: Agent): Promise<void> {
-  agent.bench.insert(20);
-  await agent.bench.clock.advance(1500);
-}
-
-/** How many bytes go each way from the insertion on, and how many went before. */
-async function bytesOfOneNote(): Promise<Record<CableDirection, [from: number, to: number]>> {
-  const agent = await startedBench({ device: FAST });
-  const { cable } = agent.bench;
-  const from = { toDevice: cable.passed('toDevice').bytes, toHost: cable.passed('toHost').bytes };
-  await passOneNote(agent);
-  expect(agent.journal).toBe('deposited');
-  return {
-    toDevice: [from.toDevice, cable.passed('toDevice').bytes],
-    toHost: [from.toHost, cable.passed('toHost').bytes],
-  };
-}
-
-function expectTruth(agent: Agent, cut: string): void {
-  const { path, cashbox, customer } = agent.bench.device.truth();
-  expect({ cut, inside: count(path) }).toEqual({ cut, inside: 0 });
-  expect({ cut, places: count(cashbox) + count(customer) }).toEqual({ cut, places: 1 });
-  expect(agent.credits).toBeLessThanOrEqual(count(cashbox));
-  if (agent.journal === 'deposited') expect({ cut, cashbox }).toEqual({ cut, cashbox: { 20: 1 } });
-  if (agent.journal === 'returned') expect({ cut, customer }).toEqual({ cut, customer: { 20: 1 } });
-  expect({ cut, open: agent.journal === 'intended' }).toEqual({ cut, open: false });
-  const stacks = agent.bench.port.sent.filter((hex) => hex === 'fc05423936').length;
-  expect({ cut, stacks: stacks <= 1 }).toEqual({ cut, stacks: true });
-}
-
-async function expectWorks(agent: Agent): Promise<void> {
-  const { bench } = agent;
-  await bench.run(bench.acceptor.accept([dollars(5)]));
-  bench.insert(20);
-  await bench.heard('note.refused');
-}
-
-type Damage = (agent: Agent) => CableDamage;
-
-const DIRECTIONS: readonly CableDirection[] = ['toDevice', 'toHost'];
-
-/** One run for every byte; gives what was journaled in the end, and how often. */
-async function atEveryByte(options: BenchOptions, damage: Damage): Promise<Map<Journal, number>> {
-  const ranges = await bytesOfOneNote();
-  const ends = new Map<Journal, number>();
-  for (const direction of DIRECTIONS) {
-    const [from, to] = ranges[direction];
-    for (let nth = from; nth < to; nth++) {
-      const agent = await startedBench(options);
-      agent.bench.cable.addFault({ direction, unit: 'byte', nth, ...damage(agent) });
-      await passOneNote(agent);
-      await agent.recover();
-      // The bound of a deposit, where nothing else ends it.
-      await agent.bench.clock.advance(agent.journal === 'intended' ? 20_000 : 2000);
-      expectTruth(agent, `${direction} ${nth - from}`);
-      await expectWorks(agent);
-      await agent.bench.run(agent.bench.acceptor.close());
-      ends.set(agent.journal, (ends.get(agent.journal) ?? 0) + 1);
-    }
-  }
-  return ends;
-}
-
-const powerCut: Damage = ({ bench }) => ({
-  do: 'cut',
-  task: () => {
-    bench.device.control({ do: 'power', on: false });
-    bench.clock.after(3000, () => bench.device.control({ do: 'power', on: true }));
-  },
-});
-
-const programDies: Damage = (agent) => ({
-  do: 'cut',
-  task: () => {
-    const { bench } = agent;
-    const dead = bench.acceptor;
-    // Nothing of the dead program is heard any more; what is on its disk stays.
-    agent.dies();
-    void dead.close();
-    bench.clock.after(1000, () => {
-      bench.boot();
-      agent.listen();
-      void bench.acceptor.open();
-    });
-  },
-});
+const stacksSent = (sent: readonly string[]) => sent.filter((hex) => hex === 'fc05423936').length;
 
 test.each([false, true])('a power cut at every byte, credit remembered: %s', async (remembers) => {
   const device = { ...FAST, creditAfterPowerUpInStacker: remembers };
-  const ends = await atEveryByte({ device }, powerCut);
+  const ends = await atEveryByte(way({ device }), powerCut);
   expect(ends.get('deposited')).toBeGreaterThan(20);
   expect(ends.get('returned')).toBeGreaterThan(10);
   // Past escrow without a credit: only a device that remembers it can prove where the note went.
@@ -186,17 +27,17 @@ test.each([false, true])('a power cut at every byte, credit remembered: %s', asy
 });
 
 test('the program dies at every byte', async () => {
-  const ends = await atEveryByte({ device: FAST }, programDies);
+  const ends = await atEveryByte(way({ device: FAST }), programDies);
   expect(ends.get('deposited')).toBeGreaterThan(20);
 });
 
 test.each(['drop', 'flip', 'double'] as const)('one byte is spoilt: %s', async (kind) => {
-  const ends = await atEveryByte({ device: FAST }, () => ({ do: kind }));
+  const ends = await atEveryByte(way({ device: FAST }), () => ({ do: kind }));
   expect(ends.get('unknown')).toBeUndefined();
 });
 
 test('one byte is late by half a second', async () => {
-  const ends = await atEveryByte({ device: FAST }, () => ({ do: 'delay', ms: 500 }));
+  const ends = await atEveryByte(way({ device: FAST }), () => ({ do: 'delay', ms: 500 }));
   expect(ends.get('unknown')).toBeUndefined();
 });
 
