@@ -3,7 +3,6 @@ import { timedOut, withDeadline } from '#protocol/base/clock.ts';
 import { ALARM_MS, type ClockVerdict } from '#protocol/corrected-clock.ts';
 import type { Shortcoming } from '#protocol/relay/information.ts';
 import type { RoundTrip } from '#protocol/relay/round-trip.ts';
-import type { SignerHealth } from '#protocol/signer/signer.ts';
 import { advice } from './advice.ts';
 import { type Finding, fault, warning, well } from './findings.ts';
 import type { DoctorSources } from './sources.ts';
@@ -81,24 +80,15 @@ export async function examineSigner({ parts }: DoctorSources): Promise<readonly 
   const { clock, signer, signatures } = parts;
   const startedMs = clock.monotonic();
   const health = await withDeadline(clock, SIGNER_LIMIT_MS, signer.probe());
-  if (health === timedOut) return [faultOfSigner({ kind: 'unknown' })];
-  if (health.kind !== 'ok') return [faultOfSigner(health)];
+  if (health === timedOut || health.kind !== 'ok') {
+    // Why it does not sign stands on the board by now, in words that say more than this.
+    return [fault('signer', 'The bunker has not signed.', advice.signerUnreachable.next)];
+  }
   const tookMs = Math.round(clock.monotonic() - startedMs);
   const signed = well('signer', `The bunker signed in ${tookMs} ms.`);
   if (signatures.has(1)) return [signed];
   const text = 'The bunker signs, and its quota is used up as far as is known.';
   return [signed, warning('signer', text, advice.signatures.next)];
-}
-
-/** A bunker that does not sign, in the words that its operator knows. */
-function faultOfSigner(health: SignerHealth): Finding {
-  if (health.kind === 'authUrl') {
-    const text = 'Pairing Required: the bunker wants a person to allow it.';
-    return fault('signer', text, `Have the operator open ${health.url}`);
-  }
-  const why = 'reason' in health ? health.reason : 'Signer Unreachable: no answer';
-  const { next } = health.kind === 'refused' ? advice.pairingRequired : advice.signerUnreachable;
-  return fault('signer', why, next);
 }
 
 /** `get_wallet`, through relays, bunker and server; whose wallet it is, and what is in it. */

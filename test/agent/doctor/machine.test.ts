@@ -108,8 +108,8 @@ test('a key that is not on the disk', async () => {
 });
 
 test.each<[string, SignerHealth | 'never', string, string]>([
-  ['does not end', 'never', 'fault', 'Signer Unreachable: no answer'],
-  ['is not known', { kind: 'unknown' }, 'fault', 'Signer Unreachable: no answer'],
+  ['does not end', 'never', 'fault', 'The bunker has not signed.'],
+  ['is not known', { kind: 'unknown' }, 'fault', 'The bunker has not signed.'],
   ['has signed', { kind: 'ok', atMonotonicMs: 0 }, 'warning', 'quota is used up'],
 ])('a probe of the signer that %s', async (_, health, level, text) => {
   const signatures = (clock: TestParts['clock']) =>
