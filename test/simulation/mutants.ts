@@ -24,14 +24,23 @@ const EXIT_USAGE = 2;
 interface Verdict {
   readonly name: string;
   readonly state: 'found' | 'notFound' | 'doesNotApply' | 'falseAlarm' | 'quiet';
-  /** The promise that broke. */
+  /** The promise that broke, and in which run. */
   readonly promise?: string;
+  readonly run?: string;
   readonly transactions?: number;
   readonly seconds: number;
 }
 
-/** The tree as it is must break no promise: without that a find would prove nothing. */
-const UNCHANGED: Mutation = { name: 'no change at all', edits: [] };
+/** The runs of one change. */
+type Runs = Pick<Mutation, 'edits' | 'name'> & { readonly runs: readonly string[] };
+
+const changes: readonly Runs[] = mutations.map(({ run, ...rest }) => ({ ...rest, runs: [run] }));
+/** The tree as it is must break no promise in any of them: else a find would prove nothing. */
+const UNCHANGED: Runs = {
+  name: 'no change at all',
+  edits: [],
+  runs: [...new Set(mutations.map(({ run }) => run))],
+};
 
 async function copyTree(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'spire-mutants-'));
@@ -41,7 +50,7 @@ async function copyTree(): Promise<string> {
 }
 
 /** Makes the change; gives the files as they were, or which of its texts is not there once. */
-async function apply(copy: string, { edits }: Mutation): Promise<Map<string, string> | string> {
+async function apply(copy: string, { edits }: Runs): Promise<Map<string, string> | string> {
   const before = new Map<string, string>();
   const after = new Map<string, string>();
   for (const { file, from, to } of edits) {
@@ -57,13 +66,16 @@ async function apply(copy: string, { edits }: Mutation): Promise<Map<string, str
   return before;
 }
 
-/** Runs the simulation in a copy; gives the line of the promise that broke, and its last line. */
-async function simulate(
-  copy: string,
-  { byPast }: Mutation,
-): Promise<{ violation?: string; transactions: number }> {
-  const fresh = ['--seed', SEED, '--transactions', String(TRANSACTIONS_MAX), '--no-history'];
-  const script = [join(copy, 'test/simulation/sim.ts'), ...(byPast ? ['--past'] : fresh), '--json'];
+/** What one call of the simulation came to. */
+interface Found {
+  readonly violation?: string;
+  readonly run?: string;
+  readonly transactions: number;
+}
+
+/** Runs the simulation in a copy. */
+async function simulate(copy: string, wanted: readonly string[]): Promise<Found> {
+  const script = [join(copy, 'test/simulation/sim.ts'), ...wanted, '--json'];
   const child = spawn(process.execPath, script, { cwd: copy, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -72,14 +84,24 @@ async function simulate(
     });
   }
   await new Promise((resolve) => child.on('close', resolve));
-  const violation = /^violation in run [^:]+(?::\d+)?: (.*)$/m.exec(output)?.[1];
+  const [, run, violation] = /^violation in run ([^:]+(?::\d+)?): (.*)$/m.exec(output) ?? [];
   const last = output.trimEnd().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) throw new Error(`the simulation ended without a result: ${output}`);
   const { transactions }: { transactions: number } = JSON.parse(last);
-  return violation === undefined ? { transactions } : { violation, transactions };
+  return violation === undefined || run === undefined
+    ? { transactions }
+    : { violation, run, transactions };
 }
 
-async function judge(copy: string, mutation: Mutation): Promise<Verdict> {
+/** The run that is known to find it, and where that does not, or there is none, a fresh search. */
+async function search(copy: string, { edits, runs }: Runs): Promise<Found> {
+  const known = await simulate(copy, ['--only', ...runs]);
+  if (known.violation !== undefined || edits.length === 0) return known;
+  const fresh = ['--seed', SEED, '--transactions', String(TRANSACTIONS_MAX), '--no-history'];
+  return simulate(copy, fresh);
+}
+
+async function judge(copy: string, mutation: Runs): Promise<Verdict> {
   const startMs = systemClock.monotonic();
   const elapsed = () => (systemClock.monotonic() - startMs) / 1_000;
   const { name } = mutation;
@@ -87,33 +109,34 @@ async function judge(copy: string, mutation: Mutation): Promise<Verdict> {
   if (typeof before === 'string') {
     return { name, state: 'doesNotApply', promise: before, seconds: elapsed() };
   }
-  const { violation, transactions } = await simulate(copy, mutation);
+  const { violation, run, transactions } = await search(copy, mutation);
   for (const [file, text] of before) await writeFile(join(copy, file), text);
   const common = { name, transactions, seconds: elapsed() };
   const isChanged = mutation.edits.length > 0;
   if (violation === undefined) return { ...common, state: isChanged ? 'notFound' : 'quiet' };
   const promise = violation.slice(0, 160);
-  return { ...common, state: isChanged ? 'found' : 'falseAlarm', promise };
+  const where = run === undefined ? {} : { run };
+  return { ...common, ...where, state: isChanged ? 'found' : 'falseAlarm', promise };
 }
 
-function words({ name, state, promise, transactions, seconds }: Verdict): string {
+function words({ name, state, promise, run, transactions, seconds }: Verdict): string {
   const time = `${seconds.toFixed(1)} s`;
   switch (state) {
     case 'found':
-      return `${name}: found: ${promise} after ${transactions} transactions (${time})`;
+      return `${name}: found in ${run}: ${promise} (${transactions} transactions, ${time})`;
     case 'quiet':
       return `${name}: no promise broke in ${transactions} transactions (${time})`;
     case 'notFound':
       return `${name}: NOT FOUND in ${transactions} transactions (${time})`;
     case 'falseAlarm':
-      return `${name}: BROKEN BEFORE: ${promise} after ${transactions} transactions (${time})`;
+      return `${name}: BROKEN BEFORE in ${run}: ${promise} (${time})`;
     case 'doesNotApply':
       return `${name}: DOES NOT APPLY: ${promise}`;
   }
 }
 
 async function run({ json, only }: { json?: boolean; only?: string }): Promise<number> {
-  const chosen = [UNCHANGED, ...mutations].filter(({ name }) => !only || name.includes(only));
+  const chosen = [UNCHANGED, ...changes].filter(({ name }) => !only || name.includes(only));
   const waiting = [...chosen];
   const verdicts: Verdict[] = [];
   const work = async () => {

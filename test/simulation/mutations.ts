@@ -16,8 +16,11 @@ export interface Mutation {
   /** In the words of whoever would make it. */
   readonly name: string;
   readonly edits: readonly Edit[];
-  /** It takes a rare history to find it, and the past ones have that. */
-  readonly byPast?: true;
+  /**
+   * The run that finds it, of the seed of `mutants.ts` or a past one: tried first. What no longer
+   * finds it, since seeds mean other runs with every change of devices, is looked for afresh.
+   */
+  readonly run: string;
 }
 
 const NOTE = 'agent/cash-in/note.ts';
@@ -31,6 +34,7 @@ const MAIN = 'agent/main.ts';
 export const mutations: readonly Mutation[] = [
   {
     name: 'acknowledge before journaling',
+    run: 'mutants:0',
     edits: [
       {
         file: NOTE,
@@ -45,6 +49,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'book a note before the device proves it',
+    run: 'mutants:1',
     edits: [
       {
         file: NOTE,
@@ -59,6 +64,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'deposit without an intent on disk',
+    run: 'mutants:0',
     edits: [
       {
         file: NOTE,
@@ -79,6 +85,7 @@ export const mutations: readonly Mutation[] = [
   {
     // Both, for either is enough: the slot is shut for what does not fit, and escrow looks again.
     name: 'no look at the cap, at the slot and at escrow',
+    run: 'mutants:12',
     edits: [
       {
         file: 'agent/cash-in/session.ts',
@@ -98,6 +105,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'retry a dispense that was not answered',
+    run: 'mutants:1',
     edits: [
       {
         file: BATCH,
@@ -111,6 +119,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'forget what was rejected',
+    run: 'mutants:5',
     edits: [
       {
         file: BATCH,
@@ -122,6 +131,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take a cut dispense for one that never began',
+    run: 'mutants:0',
     edits: [
       {
         file: BATCH,
@@ -134,6 +144,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'trust a last result that is the one before',
+    run: 'mutants:2',
     edits: [
       {
         file: CLASSIFY,
@@ -151,7 +162,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'trust a number that rose, whatever happened to the device',
-    byPast: true,
+    run: 'look1:90',
     edits: [
       {
         file: CLASSIFY,
@@ -165,6 +176,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'settle an unknown dispense as none',
+    run: 'mutants:0',
     edits: [
       {
         file: CLASSIFY,
@@ -183,7 +195,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'show a second link',
-    byPast: true,
+    run: 'second link d',
     edits: [
       {
         file: WITHDRAWS,
@@ -196,6 +208,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take any preimage',
+    run: 'mutants:10',
     edits: [
       {
         file: PAYMENTS,
@@ -206,6 +219,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'keep a late payment in silence',
+    run: 'mutants:2',
     edits: [
       {
         file: PAYMENTS,
@@ -218,6 +232,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'apply a stale document',
+    run: 'mutants:1',
     edits: [
       {
         file: 'protocol/documents/inbox.ts',
@@ -230,6 +245,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take a document for the counts of now',
+    run: 'mutants:13',
     edits: [
       {
         file: 'agent/documents/apply-cassettes.ts',
@@ -242,6 +258,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'drop the fsync of each commit',
+    run: 'mutants:1',
     edits: [
       {
         file: 'state/database.ts',
@@ -252,6 +269,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'restore a snapshot',
+    run: 'mutants:0',
     edits: [
       {
         file: MAIN,
@@ -276,7 +294,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'open a claim again that was redeemed in part',
-    byPast: true,
+    run: 'claim in part',
     edits: [
       {
         file: 'agent/cash-out/claim.ts',

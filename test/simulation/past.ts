@@ -1,7 +1,7 @@
 /** Histories that once broke a promise: each is run again for ever. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Plan } from './plan.ts';
+import { type Plan, planOf } from './plan.ts';
 
 /** One of them, as short as it could be made. */
 export interface PastHistory {
@@ -9,6 +9,11 @@ export interface PastHistory {
   /** What was wrong, in the words of whoever mended it. */
   readonly found: string;
   readonly plan: Plan;
+}
+
+/** The plan of a run by its name: one that is kept, or the one that its seed makes. */
+export function planNamed(name: string): Plan {
+  return pastHistories.find(({ plan }) => plan.seed === name)?.plan ?? planOf(name);
 }
 
 /** All of them. */

@@ -9,7 +9,7 @@ import { systemClock } from '#protocol/base/clock.ts';
 import { createNostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { cheapCrypto } from '#test/support/cheap-crypto.ts';
 import { type EpisodeOptions, runPlan } from './episode.ts';
-import { pastHistories } from './past.ts';
+import { pastHistories, planNamed } from './past.ts';
 import { type Plan, planOf } from './plan.ts';
 import { emptyReport, neverOccurred, type Report, together, withEpisode } from './report.ts';
 import { shrink } from './shrink.ts';
@@ -33,6 +33,7 @@ interface Options {
   readonly json?: boolean;
   readonly replay?: string;
   readonly past?: boolean;
+  readonly only?: readonly string[];
 }
 
 function wholeNumber(text: string): number {
@@ -131,10 +132,22 @@ function tell(report: Report, { json, part, workers }: Options): number {
   return report.violations + report.unsettled + missing.length > 0 ? EXIT_FOUND : 0;
 }
 
+/** Runs some runs by their names. */
+async function runOnly(names: readonly string[], options: Options): Promise<Report> {
+  const start = systemClock.monotonic();
+  let report = emptyReport(names.join(' '));
+  for (const plan of names.map(planNamed)) {
+    const result = await runPlan(plan, episodeOptions(options));
+    report = withEpisode(report, result);
+    if (result.violation) say(`violation in run ${plan.seed}: ${result.violation.message}`);
+  }
+  return { ...report, seconds: (systemClock.monotonic() - start) / 1_000 };
+}
+
 /** Runs one run of a seed again and tells all of it. */
 async function replay(name: string, options: Options): Promise<Report> {
   const start = systemClock.monotonic();
-  const result = await runPlan(planOf(name), { ...episodeOptions(options), tell: say });
+  const result = await runPlan(planNamed(name), { ...episodeOptions(options), tell: say });
   if (result.violation) say(`violation: ${result.violation.message}`);
   const report = withEpisode(emptyReport(name), result);
   return { ...report, seconds: (systemClock.monotonic() - start) / 1_000 };
@@ -156,6 +169,7 @@ async function runPast(options: Options): Promise<Report> {
 async function run(options: Options): Promise<number> {
   if (options.past) return tell(await runPast(options), options);
   if (options.replay !== undefined) return tell(await replay(options.replay, options), options);
+  if (options.only) return tell(await runOnly(options.only, options), options);
   const isParent = options.workers > 1 && options.part < 0;
   if (isParent) return tell(await runWorkers(options), options);
   return tell(await runPart({ ...options, part: Math.max(0, options.part) }), options);
@@ -171,6 +185,7 @@ const command = new Command('npm run sim --')
   .option('--real-crypto', 'real signatures and encryption, fifty times as slow')
   .option('--no-history', 'tell a violation without the shortest history of it')
   .option('--replay <run>', 'one run again, as `<seed>:<number>`, with all that happens in it')
+  .option('--only <runs...>', 'some runs again, as `<seed>:<number>` or by the names of past ones')
   .option('--past', 'every history that once broke a promise, again')
   .option('--json', 'nothing but violations before the last line')
   .exitOverride();
