@@ -203,8 +203,7 @@ class RunningAgent implements Agent {
     });
     this.#parts = {
       ...common,
-      acceptor,
-      dispenser,
+      ...{ acceptor, dispenser, unwrittenCredits: [] },
       signer,
       signatures,
       rpc,

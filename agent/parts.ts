@@ -6,7 +6,7 @@ import type { CashAcceptor } from '#hal/cash-acceptor.ts';
 import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import type { MinorPerBtc } from '#protocol/base/money.ts';
+import type { MinorPerBtc, MinorUnits } from '#protocol/base/money.ts';
 import type { Secret } from '#protocol/base/secret.ts';
 import type { FeesDocument } from '#protocol/documents/fees.ts';
 import type { RpcClient } from '#protocol/rpc/rpc.ts';
@@ -59,6 +59,11 @@ export interface Parts {
   readonly board: ReasonBoard;
   readonly rates: Rates;
   readonly walletWatch: WalletWatch;
+  /**
+   * Credits without an intent, of a device that says each once, until they are on the disk; a value
+   * may be unknown.
+   */
+  readonly unwrittenCredits: (MinorUnits | undefined)[];
   /** Keys the hashes of claim codes; the sealing key. */
   readonly claimKey: Secret<Uint8Array>;
   /** The fee document in force. */

@@ -223,8 +223,9 @@ async function moveNote(
 /** Gives back a note that nobody has asked for. @throws DeviceError `sequenceError` without one. */
 export async function giveBack(parts: Parts): Promise<void> {
   const outcome = await parts.acceptor.returnNote();
-  parts.store.commit(() => parts.store.journal.append('note.givenBack', { ...outcome }));
+  // First what is owed for it: a full disk may take neither.
   if (outcome.kind === 'deposited') await takeUnexpectedCredit(parts, outcome.value);
+  parts.store.commit(() => parts.store.journal.append('note.givenBack', { ...outcome }));
 }
 
 /** A note is being drawn in: a credit that the device reports from now on is a new one. */
@@ -242,13 +243,31 @@ export async function takeUnexpectedCredit(
   parts: Parts,
   value: MinorUnits | undefined,
 ): Promise<void> {
-  const { store, config, random, acceptor } = parts;
+  const { store, acceptor } = parts;
   // Where the device says each credit once, another one is another note whose way in went unheard.
-  if (acceptor.capabilities.repeatsCredit && store.facts.get(LAST_CREDIT)) {
-    store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
-    await parts.acceptor.confirmDeposit();
+  if (!acceptor.capabilities.repeatsCredit) {
+    parts.unwrittenCredits.push(value);
+    writeCredits(parts);
     return;
   }
+  if (store.facts.get(LAST_CREDIT)) {
+    store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
+  } else oweCredit(parts, value);
+  await acceptor.confirmDeposit();
+}
+
+/** Writes down what the disk refused when it was said. @throws StoreError when it still does. */
+export function writeCredits(parts: Parts): void {
+  const { unwrittenCredits } = parts;
+  while (unwrittenCredits.length > 0) {
+    oweCredit(parts, unwrittenCredits[0]);
+    unwrittenCredits.shift();
+  }
+}
+
+/** Books a credit that no deposit waits for, as owed. */
+function oweCredit(parts: Parts, value: MinorUnits | undefined): void {
+  const { store, config, random } = parts;
   const reference = newReference(random);
   store.commit(() => {
     if (value !== undefined) {
@@ -271,7 +290,6 @@ export async function takeUnexpectedCredit(
     store.facts.put(LAST_CREDIT, value ?? null, parts.clock.now());
     store.journal.append('credit.unexpected', { valueMinor: value ?? null, reference });
   });
-  await parts.acceptor.confirmDeposit();
   parts.changed();
 }
 

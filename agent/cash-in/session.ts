@@ -127,7 +127,11 @@ export async function disarm(parts: Parts): Promise<void> {
   };
   const given: Promise<void>[] = [];
   const unsubscribe = parts.acceptor.subscribe((event) => {
-    if (event.kind === 'note.escrowed') given.push(returnWaiting());
+    if (event.kind !== 'note.escrowed') return;
+    const giving = returnWaiting();
+    given.push(giving);
+    // It may fail, for want of a disk, before anybody waits for it.
+    giving.catch(() => undefined);
   });
   try {
     await returnWaiting();

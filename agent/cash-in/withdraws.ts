@@ -20,6 +20,7 @@ import type { Parts } from '../parts.ts';
 import { hasOpenAct } from '../recovery/open-act.ts';
 import { recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { say } from '../texts/customer.ts';
+import { untilWritten } from '../watch/until-written.ts';
 import { askLink, checkLnurl } from './lnurl.ts';
 import { learnCap, transactionOf } from './terms.ts';
 import { type WithdrawBody, withdrawBody, withdrawJson } from './withdraw-body.ts';
@@ -162,8 +163,10 @@ export class Withdraws {
     // While the signer is asked nobody waits for it, and then nobody is told of the end either.
     promise.catch(() => undefined);
     const take = (answer: RpcAnswer) => {
-      const settlement = this.#take(transactionId, intent, answer);
-      if (settlement) resolve(settlement);
+      untilWritten(this.#parts, signal, () => {
+        const settlement = this.#take(transactionId, intent, answer);
+        if (settlement) resolve(settlement);
+      });
     };
     const { calls } = withdrawBody(intent);
     const offs = calls.map((call) => this.#parts.rpc.watch(call, take));

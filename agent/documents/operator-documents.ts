@@ -1,11 +1,13 @@
 /** Documents both ways: the operator's come in and are applied, ours go out. */
 import type { CorrectedClock } from '#protocol/corrected-clock.ts';
 import type { FeesDocument } from '#protocol/documents/fees.ts';
-import type { DocumentInbox } from '#protocol/documents/inbox.ts';
+import type { DocumentInbox, InboxReport } from '#protocol/documents/inbox.ts';
+import type { IncomingTypeName } from '#protocol/documents/registry.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import type { DocumentView } from '../api/schemas.ts';
 import type { Config } from '../config.ts';
 import type { Sight } from '../service/service.ts';
+import { untilWritten } from '../watch/until-written.ts';
 import { IncomingDocuments, type IncomingOptions } from './incoming.ts';
 import { OutgoingDocuments, type OutgoingOptions } from './outgoing.ts';
 import { documentsView } from './view.ts';
@@ -27,6 +29,8 @@ export interface OperatorDocumentsOptions
 export class OperatorDocuments {
   readonly #options: OperatorDocumentsOptions;
   readonly #incoming: IncomingDocuments;
+  readonly #newest = new Map<IncomingTypeName, InboxReport>();
+  readonly #closed = new AbortController();
   readonly #outgoing: OutgoingDocuments;
 
   /** Puts the last good documents in force. @throws ConfigError for a beacon that cannot be. */
@@ -47,12 +51,22 @@ export class OperatorDocuments {
 
   /** Starts to hear and to speak. */
   open(): void {
-    this.#options.nostr.inbox.open((report) => this.#incoming.receive(report));
+    this.#options.nostr.inbox.open((report) => this.#receive(report));
     this.#outgoing.open();
+  }
+
+  /** What the disk did not take is received again, unless a newer one has come meanwhile. */
+  #receive(report: InboxReport): void {
+    const type = report.kind === 'accepted' ? report.document.type : report.type;
+    this.#newest.set(type, report);
+    untilWritten(this.#options, this.#closed.signal, () => {
+      if (this.#newest.get(type) === report) this.#incoming.receive(report);
+    });
   }
 
   /** Stops publishing at once; the inbox is closed by its owner. */
   close(): void {
+    this.#closed.abort(new Error('closed'));
     this.#outgoing.close();
   }
 
@@ -66,9 +80,9 @@ export class OperatorDocuments {
     return this.#incoming.operatorCap();
   }
 
-  /** Applies cassettes that waited for the end of a session. @throws StoreError */
+  /** Applies cassettes that waited for the end of a session. @throws StoreError as a disk fails. */
   applyPending(): void {
-    this.#incoming.applyPending();
+    untilWritten(this.#options, this.#closed.signal, () => this.#incoming.applyPending());
   }
 
   /** Publishes soon what waits, whatever failed before. */

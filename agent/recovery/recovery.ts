@@ -7,7 +7,7 @@
 import type { IntentId, TransactionId } from '#protocol/base/ids.ts';
 import type { Intent } from '#state/intents.ts';
 import type { Transaction } from '#state/transactions.ts';
-import { recoverNote } from '../cash-in/note.ts';
+import { recoverNote, writeCredits } from '../cash-in/note.ts';
 import type { Withdraws } from '../cash-in/withdraws.ts';
 import { claimOf, settleClaim, transactionOfClaim } from '../cash-out/claim.ts';
 import { recoverDispense } from '../cash-out/dispense-batch.ts';
@@ -65,6 +65,7 @@ export class Recovery {
 
   /** No session is on: whatever is open now is as if it had been left by the last run. */
   sessionsOver(): void {
+    writeCredits(this.#parts);
     for (const { id } of this.#parts.store.transactions.listOpen()) this.#left.add(id);
     for (const { id } of this.#parts.store.intents.listOpen('claim')) this.#leftClaims.add(id);
     this.transactions();

@@ -116,7 +116,7 @@ export class Breaker {
    */
   get mayMisstateNotes(): boolean {
     if (this.#plan.validator.protocol !== 'sio') return false;
-    const misheard = /^(cable|machine|hands|disk)[.]|^sio[.]glitch$/;
+    const misheard = /^(cable|machine|hands)[.]|^disk[.]ioError$|^sio[.]glitch$/;
     return [...this.given.keys()].some((name) => misheard.test(name));
   }
 

@@ -7,6 +7,7 @@ import type { Random } from '#protocol/base/clock.ts';
 import { messageOf, StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
+import { diskFaultOf } from '#state/store-error.ts';
 import { isUp, WholeMachine } from '#test/support/whole-machine.ts';
 import { compareNotes, proveStore, type Unsettled } from './books.ts';
 import { Breaker } from './breaker.ts';
@@ -50,6 +51,8 @@ const FUNDS_SATS = 100_000_000;
 const IDLE_COUNTED_MS = 60_000;
 /** Starts that may fail in a row: a full disk fails five of them at most. */
 const STARTS_MAX = 12;
+/** Within this a program writes what a disk has refused that takes writes again. */
+const DISK_LOOK_MS = 30_000;
 /** systemd waits so long before it starts a program that died. */
 const RESTART_MS = 2_000;
 
@@ -169,7 +172,8 @@ class Episode implements Aftermath {
     if (this.machine.life.isDead) return;
     this.#tell(`program died: ${messageOf(error)}`);
     if (error instanceof Violation) this.#violation ??= error;
-    else if (!(error instanceof StoreError && this.#breaker.diskFailed)) {
+    else if (diskFaultOf(error) !== 'failed' || !this.#breaker.diskFailed) {
+      // A full disk closes the machine, which says so and waits for room.
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#violation ??= new Violation('the program lives', words);
     }
@@ -261,6 +265,8 @@ class Episode implements Aftermath {
     else if (doing.kind === 'wait') await this.pause(doing.ms);
     else await this.#serve(doing);
     await this.revive();
+    // What a full disk has refused is written in the moment in which it takes writes again.
+    if (this.#breaker.diskFailed) await this.pause(1);
     this.compare();
   }
 
@@ -276,11 +282,11 @@ class Episode implements Aftermath {
   async #lookAfter(): Promise<void> {
     const view = this.#view;
     if (!view || view.session) return;
-    const codes = new Set(
-      [...view.cashIn.reasons, ...view.cashOut.reasons].map(({ code }) => code),
-    );
+    const reasons = [...view.cashIn.reasons, ...view.cashOut.reasons];
+    const codes = new Set(reasons.map(({ code }) => code));
     this.#tell(`somebody is called: ${[...codes].join(' ')}`);
-    if (codes.has('starting') || codes.has('disk')) {
+    // A full disk asks for room, and for no restart.
+    if (codes.has('starting') || reasons.some(({ text }) => text.includes('restarted'))) {
       this.#breaker.offMs = RESTART_MS;
       this.machine.die('kill');
       await this.revive();
@@ -337,6 +343,8 @@ class Episode implements Aftermath {
     this.#breaker.end();
     this.mendDevices();
     this.#stepsMax = this.machine.clock.fired + STEPS_OF_LIVENESS;
+    // What a full disk did not take is kept in mind, for as long as the program lives.
+    if (this.#breaker.diskFailed) await this.pause(DISK_LOOK_MS);
     if (this.#plan.restarts || this.#breaker.diskFailed) this.machine.die('kill');
     await this.revive();
     this.#hands.emptyBox();
@@ -431,6 +439,7 @@ class Episode implements Aftermath {
   /** Holds the books against the truth when the machine is at rest. */
   compare(): void {
     if (this.#view?.session || this.machine.life.isDead) return;
+    if (this.#view?.cashIn.reasons.some(({ code }) => code === 'disk')) return;
     const { store } = this.machine.running;
     if (store.intents.listOpen().some(({ device }) => device !== undefined)) return;
     const inside = [this.machine.validator, this.machine.dispenser].map((one) => one.truth().path);

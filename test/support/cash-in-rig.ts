@@ -314,6 +314,7 @@ export class CashInRig {
         options: { model: 'lcdm-4000' },
       }),
       rates: { latest: () => this.#rateNow(), fresh: async () => this.#rateNow() },
+      unwrittenCredits: [],
       walletWatch: openWalletWatch({ ...common, config, wallet, walletId, board }),
       fees: () => this.fees,
       operatorCap: () => this.operatorCap,
