@@ -159,8 +159,13 @@ export class CcnetLink {
   #next(): void {
     const restMs = this.#freeAtMs - this.#options.clock.monotonic();
     if (restMs > 0 && this.#waiting.length > 0 && this.#isOpen) {
+      const freeAtMs = this.#freeAtMs;
       this.#cancelFree();
-      this.#cancelFree = this.#options.clock.after(restMs, () => this.#next());
+      this.#cancelFree = this.#options.clock.after(restMs, () => {
+        // A timer that is early by a part of a millisecond is not set again: the rest has a margin.
+        if (this.#freeAtMs === freeAtMs) this.#freeAtMs = 0;
+        this.#next();
+      });
       return;
     }
     while (!this.#current) {

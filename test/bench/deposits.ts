@@ -57,7 +57,7 @@ export interface DepositTimes {
   readonly decision: Quantiles;
   /** A page written and brought to the same disk, once after every note. */
   readonly fsync: Quantiles;
-  /** The part of the decision that is neither the commit of the intent nor the device's rule. */
+  /** The decision without the longer of the commit of the intent and the device's rule. */
   readonly own: Quantiles;
   /** How long after the escrow frame the command may leave at the earliest, ms. */
   readonly ruleMs: number;
@@ -112,9 +112,9 @@ async function measure(
     const escrow = port.lastIn;
     const { fromMs, toMs } = commit;
     port.onNextOut = (command) => {
-      decisions.push(command.atMs - escrow.atMs);
-      const mayLeaveAtMs = Math.max(toMs, escrow.atMs + ruleMs);
-      own.push(fromMs - escrow.atMs + Math.max(0, command.atMs - mayLeaveAtMs));
+      const decision = command.atMs - escrow.atMs;
+      decisions.push(decision);
+      own.push(decision - Math.max(toMs - fromMs, ruleMs));
       frames = escrow.bytes + command.bytes;
     };
     return deposit();

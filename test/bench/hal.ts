@@ -111,8 +111,8 @@ const NOTES = [
   'Milliseconds, the middle and the 99th percentile. decide: last byte of the escrow frame to first',
   'byte of the deposit command. fsync: a page brought to the same disk, once after every note. rule:',
   'how long the protocol itself keeps the command back. above: decide without the longer of these',
-  'two (design 14: at most 1 and 5). own: decide without the commit of this very note. line: both',
-  'frames at the device’s speed. by line: frames a second that it can bring.',
+  'two (design 14: at most 1 and 5). own: the same note by note, with the commit of this very note in',
+  'place of the fsync. line: both frames at the device’s speed. by line: frames a second on it.',
   ...Object.entries(deviceRules).map(
     ([name, { source }]) => `The device's rule, ${name}: ${source}.`,
   ),
