@@ -248,21 +248,24 @@ export async function takeUnexpectedCredit(
   if (!acceptor.capabilities.repeatsCredit) {
     parts.unwrittenCredits.push(value);
     writeCredits(parts);
-    return;
-  }
-  if (store.facts.get(LAST_CREDIT)) {
+  } else if (store.facts.get(LAST_CREDIT)) {
     store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
   } else oweCredit(parts, value);
   await acceptor.confirmDeposit();
 }
 
-/** Writes down what the disk refused when it was said. @throws StoreError when it still does. */
-export function writeCredits(parts: Parts): void {
+/**
+ * Writes down what the disk refused when it was said; true when there was some, and the device may
+ * be told. @throws StoreError when the disk still refuses.
+ */
+export function writeCredits(parts: Parts): boolean {
   const { unwrittenCredits } = parts;
+  const isAny = unwrittenCredits.length > 0;
   while (unwrittenCredits.length > 0) {
     oweCredit(parts, unwrittenCredits[0]);
     unwrittenCredits.shift();
   }
+  return isAny;
 }
 
 /** Books a credit that no deposit waits for, as owed. */

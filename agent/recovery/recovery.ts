@@ -65,7 +65,7 @@ export class Recovery {
 
   /** No session is on: whatever is open now is as if it had been left by the last run. */
   sessionsOver(): void {
-    writeCredits(this.#parts);
+    if (writeCredits(this.#parts)) void this.#parts.acceptor.confirmDeposit();
     for (const { id } of this.#parts.store.transactions.listOpen()) this.#left.add(id);
     for (const { id } of this.#parts.store.intents.listOpen('claim')) this.#leftClaims.add(id);
     this.transactions();

@@ -172,13 +172,18 @@ class Episode implements Aftermath {
     if (this.machine.life.isDead) return;
     this.#tell(`program died: ${messageOf(error)}`);
     if (error instanceof Violation) this.#violation ??= error;
-    else if (diskFaultOf(error) !== 'failed' || !this.#breaker.diskFailed) {
-      // A full disk closes the machine, which says so and waits for room.
+    else if (!this.#endsForDisk(error)) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#violation ??= new Violation('the program lives', words);
     }
     this.#breaker.offMs = RESTART_MS;
     this.machine.die('kill');
+  }
+
+  /** A disk that failed asks for a restart; a full one only for room, and the program says so. */
+  #endsForDisk(error: unknown): boolean {
+    const isDisk = error instanceof StoreError && this.#breaker.diskFailed;
+    return isDisk && diskFaultOf(error) !== 'full';
   }
 
   // The stage
