@@ -156,7 +156,7 @@ const command = new Command('npm run bench:hal --')
   .addOption(
     new Option('--protocol <name>', 'which one').choices([...devices.keys(), 'all']).default('all'),
   )
-  .option('--notes <n>', 'notes for each validator', counting(10_000), 50)
+  .option('--notes <n>', 'notes for each validator', counting(10_000), 30)
   .option('--runs <n>', 'measures each so often and shows the best', counting(100), 1)
   .option('--folder <folder>', 'on the disk to be measured', '.bench')
   .option('--json', 'one line of JSON in place of the table')
