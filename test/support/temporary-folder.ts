@@ -1,7 +1,11 @@
-/** All temporary files of one run of the tests lie in one folder, which goes when the run ends. */
+/**
+ * All temporary files of one run of the tests lie in one folder, which goes when the run ends: once
+ * it was searched for the secrets of that run.
+ */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { beginRegister, searchRun } from './secret-register.ts';
 
 /** Called by Vitest before the workers begin, which inherit the environment; gives the end. */
 export function setup(): () => void {
@@ -10,5 +14,12 @@ export function setup(): () => void {
   // Some tests go on as another user, who has to find the way to what is his.
   chmodSync(folder, 0o755);
   process.env.TMPDIR = folder;
-  return () => rmSync(folder, { recursive: true, force: true });
+  const register = join(folder, 'secrets.jsonl');
+  beginRegister(register);
+  return () => {
+    const found = searchRun(folder, register);
+    rmSync(folder, { recursive: true, force: true });
+    // The run has failed: what is written in clear may be printed, mailed, or put into a ticket.
+    if (found.length > 0) throw new Error(`secrets in clear:\n${found.join('\n')}`);
+  };
 }

@@ -18,7 +18,7 @@ import { LcdmDevice, type LcdmDeviceOptions } from '#hal/simulator/lcdm/device.t
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
 import type { SimulatedCassette } from '#hal/simulator/protocol.ts';
 import type { Clock, Random } from '#protocol/base/clock.ts';
-import { type Log, silentLog } from '#protocol/base/log.ts';
+import { createLog, type Log, silentLog } from '#protocol/base/log.ts';
 import { Secret } from '#protocol/base/secret.ts';
 import { pair } from '#protocol/pairing/pair.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
@@ -29,8 +29,10 @@ import { startMemoryBunker } from '#protocol/simulator/memory-bunker.ts';
 import { type MemoryClient, MemoryNetwork } from '#protocol/simulator/memory-network.ts';
 import { cheapCrypto } from './cheap-crypto.ts';
 import { type CommitPlan, type Death, Life } from './life.ts';
+import { isSearched } from './secret-register.ts';
 import { seededRandom } from './seeded-random.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import { type Hidden, hiddenKey, hiddenLink, hiddenText, spilled } from './written.ts';
 
 /** One of the two devices, by the names of the registries. */
 export interface DeviceChoice {
@@ -135,6 +137,10 @@ export class WholeMachine {
   life: Life;
   /** The machine's own links to the relay, of this life. */
   lines: readonly MemoryClient[] = [];
+  /** What must stand nowhere in clear; kept where the run searches for it. */
+  readonly hidden = new Map<string, Hidden>();
+  /** What all its lives have said. */
+  readonly #said: string[] = [];
   readonly #options: MachineOptions;
   readonly #devices: NonNullable<MachineOptions['devices']>;
   readonly #cassettes: NonNullable<MachineOptions['cassettes']>;
@@ -158,13 +164,14 @@ export class WholeMachine {
     this.validatorCable = new Cable({ clock, device: this.validator });
     this.dispenserCable = new Cable({ clock, device: this.dispenser });
     const line = () => this.network.client({ latencyMs: () => 5 });
-    this.bunker = startMemoryBunker({ ...common, relays: line(), secretKey: random.bytes(32) });
+    const key = (what: string) => this.hide(what, hiddenKey, random.bytes(32));
+    this.bunker = startMemoryBunker({ ...common, relays: line(), secretKey: key('the identity') });
     this.keeper = startKeeper({
       ...common,
       relays: line(),
       invoices: createInvoiceMaker(random.bytes(32)),
       spirePubkey: this.bunker.pubkey,
-      keys: { transport: random.bytes(32), operator: random.bytes(32) },
+      keys: { transport: key('the wallet’s key'), operator: key('the operator’s key') },
       lnurlBase: 'https://wallet.example',
     });
     this.keeper.fund(options.fundSats ?? 5_000_000);
@@ -209,7 +216,7 @@ export class WholeMachine {
 
   async pair(): Promise<void> {
     const { clock, random, bunker, keeper, crypto } = this;
-    const token = bunker.policy.mintToken();
+    const token = this.hide('a token', hiddenText, bunker.policy.mintToken());
     mkdirSync(this.config.paths.state, { recursive: true });
     const path = join(this.config.paths.state, 'pairing.json');
     const pairing = pair({
@@ -231,6 +238,8 @@ export class WholeMachine {
       log: silentLog,
     });
     await clock.resolve(pairing);
+    const kept = new PairingFile({ path, random, log: silentLog }).load();
+    if (kept) this.hide('the client key', hiddenKey, kept.clientKey.reveal());
   }
 
   start(): Agent {
@@ -238,7 +247,7 @@ export class WholeMachine {
     this.life = life;
     const { clock } = life;
     const { random, config, crypto } = this;
-    const log = this.#options.log ?? silentLog;
+    const log = this.#options.log ?? this.#makeLog();
     const { validator, dispenser } = this.#devices;
     const port = (path: string, cable: Cable) =>
       life.port(new MemoryPort({ path, clock: this.clock, cable }));
@@ -277,7 +286,29 @@ export class WholeMachine {
       },
       fetchJson: async (url) => this.keeper.answerLnurl(url.replace(/^https:\/\/[^/]+/, '')),
     });
+    this.agent.service.subscribe(({ session }) => {
+      if (session?.claimCode) this.hide('a claim code', hiddenText, session.claimCode);
+      if (session?.kind !== 'cashIn' || session.lnurl === null) return;
+      this.hide('a link', hiddenLink, session.lnurl);
+    });
     return this.agent;
+  }
+
+  /** Heard where the run searches what is said. */
+  #makeLog(): Log {
+    if (!isSearched()) return silentLog;
+    return createLog('debug', { write: (line) => void this.#said.push(line) });
+  }
+
+  /** Takes a secret of this machine down; gives it back. */
+  hide<Value extends string | Uint8Array>(
+    what: string,
+    hide: (what: string, value: Value) => Hidden,
+    value: Value,
+  ): Value {
+    const name = `${what} ${value}`;
+    if (isSearched() && !this.hidden.has(name)) this.hidden.set(name, hide(what, value));
+    return value;
   }
 
   get running(): Agent {
@@ -440,10 +471,21 @@ export class WholeMachine {
 
   async stop(): Promise<void> {
     await this.agent?.stop();
+    this.#proveNothingSpilled();
     this.keeper.stop();
     await this.bunker.stop();
     this.validator.stop();
     this.dispenser.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Its database and its log hold no key, code or link of its own in clear. */
+  #proveNothingSpilled(): void {
+    // A test may have stopped it itself.
+    if (!isSearched() || !existsSync(this.folder)) return;
+    // Without a credential the pairing is not sealed (design 4); no rig here has one.
+    const isPairing = (path: string) => path.endsWith('pairing.json');
+    const found = spilled(this.folder, this.#said, [...this.hidden.values()], isPairing);
+    if (found.length > 0) throw new Error(`secrets in clear:\n${found.join('\n')}`);
   }
 }

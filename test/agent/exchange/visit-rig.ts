@@ -3,6 +3,7 @@ import type { ExchangeAnswer, ExchangeView, Permission } from '#agent/api/visit-
 import { Refusal } from '#agent/exchange/refusal.ts';
 import type { Credential } from '#agent/exchange/technicians.ts';
 import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
+import { hiddenText } from '#test/support/written.ts';
 
 export const OWNER: Credential = { kind: 'owner' };
 export const NOBODY: Credential = { kind: 'nobody' };
@@ -64,6 +65,7 @@ export class Visit {
   async join(name: string, permissions: readonly Permission[] = ALL): Promise<Credential> {
     const request = { name, permissions: [...permissions], expiresAtUnixMs: null };
     const { invite } = this.service.invite(OWNER, request);
+    this.machine.hide('an invite', hiddenText, invite);
     return this.#signedIn(this.service.redeem(invite, PIN));
   }
 
@@ -73,6 +75,7 @@ export class Visit {
 
   async #signedIn(result: Promise<{ readonly token: string }>): Promise<Credential> {
     const { token } = await result;
+    this.machine.hide('a sign-in', hiddenText, token);
     this.who = { kind: 'token', token };
     return this.who;
   }

@@ -15,7 +15,7 @@ import type { SignatureCap } from '#protocol/signer/signature-budget.ts';
 import type { SignerHealth } from '#protocol/signer/signer.ts';
 import { openStore, type Store } from '#state/store.ts';
 import { logLines } from '#test/support/log-lines.ts';
-import { type Hidden, hiddenKey, spilled } from './written.ts';
+import { type Hidden, hiddenKey, spilled } from '#test/support/written.ts';
 
 /** What a machine is made of. */
 export interface ChaosMachineOptions {

@@ -13,10 +13,10 @@ import { cheapCrypto } from '#test/support/cheap-crypto.ts';
 import { HostileBunker } from '#test/support/hostile-bunker.ts';
 import { seededRandom } from '#test/support/seeded-random.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { type Hidden, hiddenKey } from '#test/support/written.ts';
 import { Leaks } from './leaks.ts';
 import { ChaosMachine, pairingWith } from './machine.ts';
 import type { OnEnd } from './real-world.ts';
-import { type Hidden, hiddenKey } from './written.ts';
 
 /** See the head of the file. */
 export class MemoryWorld {

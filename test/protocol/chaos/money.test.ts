@@ -4,9 +4,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { sleep } from '#protocol/base/clock.ts';
+import { hiddenLink, hiddenText } from '#test/support/written.ts';
 import { named } from './real-world.ts';
 import { WholeWorld } from './whole-world.ts';
-import { hiddenLink, hiddenText } from './written.ts';
 
 /** One trap: the harm while money is under way, and the world getting well. */
 interface Row {

@@ -17,12 +17,12 @@ import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { type Keeper, startKeeper } from '#protocol/simulator/keeper.ts';
 import { type SimulatedRelay, startRelay } from '#protocol/simulator/relay.ts';
 import type { RelayRules } from '#protocol/simulator/relay-rules.ts';
+import { type Hidden, hiddenKey, hiddenText } from '#test/support/written.ts';
 import { FlowingClock, MachineClock, quiet } from './flowing-clock.ts';
 import { Leaks } from './leaks.ts';
 import { Liar } from './liar.ts';
 import { ChaosMachine, pairingWith } from './machine.ts';
 import { TcpProxy } from './tcp-proxy.ts';
-import { type Hidden, hiddenKey, hiddenText } from './written.ts';
 
 /** Does something when the test has ended. */
 export type OnEnd = (end: () => Promise<void>) => void;

@@ -32,11 +32,11 @@ import type { KeeperState } from '#protocol/simulator/keeper/state.ts';
 import { type Keeper, startKeeper } from '#protocol/simulator/keeper.ts';
 import { type SimulatedRelay, startRelay } from '#protocol/simulator/relay.ts';
 import { logLines } from '#test/support/log-lines.ts';
+import { type Hidden, hiddenKey, hiddenText, spilled } from '#test/support/written.ts';
 import { FlowingClock, MachineClock } from './flowing-clock.ts';
 import { Leaks } from './leaks.ts';
 import { FILES_IN, pairingWith, SEALING_KEY } from './machine.ts';
 import type { OnEnd } from './real-world.ts';
-import { type Hidden, hiddenKey, hiddenText, spilled } from './written.ts';
 
 /** What has to be there before a machine is in service. */
 export const PARTS = ['relay', 'bunker', 'wallet', 'machine'] as const;

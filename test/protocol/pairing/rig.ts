@@ -14,6 +14,7 @@ import { HostileBunker } from '#test/support/hostile-bunker.ts';
 import { logLines } from '#test/support/log-lines.ts';
 import { seededRandom } from '#test/support/seeded-random.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { hiddenKey, hiddenText } from '#test/support/written.ts';
 
 /** A request that a bunker has read, and who asked. */
 export interface ReadRequest {
@@ -31,6 +32,7 @@ export function pairingRig(makeCrypto: (random: Random) => NostrCrypto = createN
   const network = new MemoryNetwork({ clock, verify: crypto.verify });
   const folder = mkdtempSync(join(tmpdir(), 'spire-pair-'));
   const sealingKey = new Secret(random.bytes(32));
+  hiddenKey('the sealing key', sealingKey.reveal());
   /** What the honest bunker has read, in order. */
   const read: ReadRequest[] = [];
   const secretKey = random.bytes(32);
@@ -57,6 +59,7 @@ export function pairingRig(makeCrypto: (random: Random) => NostrCrypto = createN
   const seedFor = (pubkey: string, token: string, change: Partial<Seed> = {}): Seed => {
     const relays = [network.url];
     const secret = new Secret(token);
+    hiddenText('a token', token);
     const whole = { spirePubkey: pubkey, bunkerPubkey: pubkey, bunkerRelays: relays, relays };
     return parseSeed(formatSeed({ ...whole, secret, ...change }));
   };

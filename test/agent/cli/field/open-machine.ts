@@ -4,6 +4,7 @@ import type { Permission } from '#agent/api/visit-schemas.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { SCREEN_FILE } from '#test/agent/api/harness.ts';
 import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
+import { hiddenText } from '#test/support/written.ts';
 import { type Ended, inProcess } from '../process.ts';
 import { Person, wireHere } from './person.ts';
 
@@ -84,6 +85,7 @@ export class OpenMachine implements AsyncDisposable {
     const { visit } = this.machine.running.service;
     const request = { name, permissions: [...permissions], expiresAtUnixMs: null };
     const { invite } = visit.invite({ kind: 'owner' }, request);
+    this.machine.hide('an invite', hiddenText, invite);
     await visit.redeem(invite, PIN);
   }
 

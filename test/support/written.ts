@@ -4,12 +4,9 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { nsecEncode } from 'nostr-tools/nip19';
 import { decodeLnurl, linkIdOf } from '#protocol/simulator/keeper/lnurl.ts';
+import { type Hidden, register } from './secret-register.ts';
 
-/** Something that must never be written in clear, in every spelling that a program gives it. */
-export interface Hidden {
-  readonly what: string;
-  readonly spellings: readonly string[];
-}
+export type { Hidden } from './secret-register.ts';
 
 /** A key: as digits, in base64, as an nsec, as JSON of either kind, and as the bytes themselves. */
 export function hiddenKey(what: string, key: Uint8Array): Hidden {
@@ -23,7 +20,7 @@ export function hiddenKey(what: string, key: Uint8Array): Hidden {
     JSON.stringify(new Uint8Array(bytes)).slice(1, -1),
     bytes.toString('latin1'),
   ];
-  return { what, spellings };
+  return register({ what, spellings });
 }
 
 /** Words or digits that are as good as the money or the key itself. */
@@ -31,7 +28,7 @@ export function hiddenText(what: string, text: string): Hidden {
   const bytes = Buffer.from(text);
   const base64 = [bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')];
   const spellings = [text, encodeURIComponent(text), bytes.toString('hex'), ...base64];
-  return { what, spellings };
+  return register({ what, spellings });
 }
 
 /** A withdraw link: as it is shown, the address in it, and the id that whoever knows claims by. */
@@ -40,17 +37,22 @@ export function hiddenLink(what: string, lnurl: string): Hidden {
   return { what, spellings: texts.flatMap((text) => hiddenText(what, text).spellings) };
 }
 
-/** Where in a folder, and in lines, something hidden stands; empty when all is well. */
+/**
+ * Where in a folder, and in lines, something hidden stands; empty when all is well. `isLawful` are
+ * files that may hold it, as a pairing that nobody has given a key to seal it with.
+ */
 export function spilled(
   folder: string,
   lines: readonly string[],
   hidden: readonly Hidden[],
+  isLawful: (path: string) => boolean = () => false,
 ): readonly string[] {
   const places = [
     { name: 'the log', text: latin(Buffer.from(lines.join(''))) },
     ...readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ name, parentPath }) => join(parentPath, name))
+      .filter((path) => !isLawful(path))
       .flatMap(textsOf),
   ];
   return hidden.flatMap(({ what, spellings }) =>
