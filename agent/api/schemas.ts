@@ -381,12 +381,23 @@ export const deviceView = z.strictObject({
 });
 export type DeviceView = z.infer<typeof deviceView>;
 
+const saidInCatalogue = z
+  .strictObject({
+    key: z.string().describe('Names the sentence.'),
+    values: z.record(z.string(), z.union([z.string(), z.number()])),
+  })
+  .nullable()
+  // An agent of an earlier release, which an update asks, does not say it.
+  .optional();
+
 /** Service scope: one thing that was looked at. */
 export const findingView = z.strictObject({
   subject: z.string().describe('What was looked at; stable word for programs.'),
   level: z.enum(['ok', 'warning', 'fault']),
   text: z.string().describe('What was found, and why; for people.'),
   next: z.string().nullable().describe('The next thing to do; null when there is none.'),
+  said: saidInCatalogue.describe('The text, for other languages; null for words of others.'),
+  nextSaid: saidInCatalogue.describe('The next thing, for other languages.'),
 });
 export type FindingView = z.infer<typeof findingView>;
 

@@ -1,6 +1,7 @@
 /** `spire doctor`: the agent's own report, or what can be said of a machine whose agent is away. */
-import type { Command } from 'commander';
-import { type DoctorReport, doctorReport } from '../api/schemas.ts';
+import { type Command, Option } from 'commander';
+import { type DoctorReport, doctorReport, machineView } from '../api/schemas.ts';
+import { type Language, languages } from '../texts/fill.ts';
 import { CommandError, exitCode } from './exit.ts';
 import { formatReport } from './format.ts';
 import {
@@ -18,6 +19,7 @@ const SILENCE_MS = 90_000;
 
 interface DoctorOptions extends Common {
   readonly config: string;
+  readonly language?: Language;
 }
 
 /** Adds the verb. */
@@ -26,23 +28,36 @@ export function addDoctor(program: Command, terminal: Terminal, end: End): void 
     .command('doctor')
     .description('the real handshake with everything: what is wrong, why, and what to do next')
     .option('--config <file>', 'looked at when the agent is not running', '/etc/spire/spire.json')
+    .addOption(
+      new Option('--language <language>', "the machine's own unless given").choices(languages),
+    )
     .addOption(jsonOption())
     .addOption(socketOption())
     .action(async (options: DoctorOptions) => {
-      const report = await examine(options);
-      print(terminal, options, report, () => formatReport(report));
+      const { report, language } = await examine(options);
+      print(terminal, options, report, () => formatReport(report, options.language ?? language));
       if (report.agent === 'notRunning') end(exitCode.unavailable);
       else if (report.level === 'fault') end(exitCode.fault);
     });
 }
 
-async function examine(options: DoctorOptions): Promise<DoctorReport> {
+interface Examined {
+  readonly report: DoctorReport;
+  /** The machine's own. */
+  readonly language: Language;
+}
+
+async function examine(options: DoctorOptions): Promise<Examined> {
   try {
-    return await read(options, 'doctor', doctorReport, SILENCE_MS);
+    const report = await read(options, 'doctor', doctorReport, SILENCE_MS);
+    return { report, language: (await read(options, 'machine', machineView)).language };
   } catch (error) {
     if (!(error instanceof CommandError) || error.exit !== exitCode.unavailable) throw error;
     // Loaded only here: it opens what belongs to the agent, which is away.
-    const { examineWithoutAgent } = await import('../doctor/without-agent.ts');
-    return examineWithoutAgent({ configPath: options.config, why: error.message });
+    const { examineWithoutAgent, languageWithoutAgent } = await import(
+      '../doctor/without-agent.ts'
+    );
+    const report = examineWithoutAgent({ configPath: options.config, why: error.message });
+    return { report, language: languageWithoutAgent(options.config) };
   }
 }

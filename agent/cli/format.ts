@@ -8,6 +8,8 @@ import type {
   ObligationView,
   StatusView,
 } from '../api/schemas.ts';
+import { doctorText, doctorWord } from '../texts/doctor.ts';
+import { fill, type Language } from '../texts/fill.ts';
 import type { ListedPort, ProbeResult } from './probe.ts';
 
 /** Width of a terminal that nobody has made wider. */
@@ -295,17 +297,24 @@ export function formatDevice({ port, source, device, attempts }: ProbeResult): s
   ].join('\n');
 }
 
-const LEVEL_WORDS = { ok: 'ok', warning: 'WARNING', fault: 'FAULT' } as const;
-
 /** `spire doctor`: one finding under the other, and what to do next under each that is not well. */
-export function formatReport({ level, findings }: DoctorReport): string {
-  const lines = findings.flatMap((finding) => [
-    row(LEVEL_WORDS[finding.level], [`${finding.subject}: ${finding.text}`]),
-    ...(finding.next === null ? [] : [row('', [`> ${finding.next}`])]),
-  ]);
+export function formatReport({ level, findings }: DoctorReport, language: Language = 'en'): string {
+  const word = (key: string, own: string) => doctorWord(language, key, own);
+  const lines = findings.flatMap((finding) => {
+    const { subject, said, nextSaid } = finding;
+    const text = (said && doctorText(language, said)) ?? finding.text;
+    const next = (nextSaid && doctorText(language, nextSaid)) ?? finding.next;
+    return [
+      row(word(`level.${finding.level}`, finding.level), [
+        `${word(`subject.${subject}`, subject)}: ${text}`,
+      ]),
+      ...(next === null ? [] : [row('', [`> ${next}`])]),
+    ];
+  });
   const counted = (['fault', 'warning'] as const).map((wanted) => {
     const count = findings.filter((one) => one.level === wanted).length;
-    return `${count} ${wanted}${count === 1 ? '' : 's'}`;
+    return fill(word(`count.${wanted}${count === 1 ? '' : 's'}`, wanted), { count });
   });
-  return [...lines, level === 'ok' ? 'All is well.' : `${counted.join(', ')}.`].join('\n');
+  const all = level === 'ok' ? word('count.none', '') : `${counted.join(', ')}.`;
+  return [...lines, all].join('\n');
 }

@@ -2,8 +2,9 @@
 import { type Clock, timedOut, withDeadline } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
 import type { DoctorReport } from '../api/schemas.ts';
-import type { Direction, Reason } from '../watch/reasons.ts';
-import { advice } from './advice.ts';
+import { sentence } from '../texts/doctor.ts';
+import type { Reason } from '../watch/reasons.ts';
+import { adviceOn } from './advice.ts';
 import { type Finding, fault, reportOf, warning, well, worst } from './findings.ts';
 import {
   examineBackups,
@@ -66,28 +67,29 @@ async function bounded(
   subject: string,
   look: () => readonly Finding[] | Promise<readonly Finding[]>,
 ): Promise<readonly Finding[]> {
-  const next = 'Read its log: journalctl -u spire-agent.';
+  const next = sentence('next.log');
   try {
     const started = Promise.resolve().then(look);
     const findings = await withDeadline(clock, EXAMINATION_LIMIT_MS, started);
     if (findings !== timedOut) return findings;
-    return [fault(subject, 'It could not be looked at in time.', next)];
+    return [fault(subject, sentence('look.late'), next)];
   } catch (error) {
-    return [fault(subject, `It could not be looked at: ${messageOf(error)}.`, next)];
+    return [fault(subject, sentence('look.failed', { why: messageOf(error) }), next)];
   }
 }
-
-const names: Readonly<Record<Direction, string>> = { cashIn: 'Cash-in', cashOut: 'Cash-out' };
 
 /** Whether customers are served, and where to read why not. */
 function directions({ parts }: DoctorSources): readonly Finding[] {
   return (['cashIn', 'cashOut'] as const).map((direction) => {
     const reasons = parts.board.list(direction);
-    if (reasons.length === 0) return well(direction, `${names[direction]} is open.`);
-    const subjects = [...new Set(reasons.map(({ code }) => advice[code].subject))];
-    const text = `${names[direction]} is closed: ${subjects.join(', ')}.`;
-    const next = `See what is said below of: ${subjects.join(', ')}.`;
-    const level = worst(reasons.map(({ code }) => advice[code].level));
+    const name = `@direction.${direction}`;
+    if (reasons.length === 0)
+      return well(direction, sentence('direction.open', { direction: name }));
+    const subjects = [...new Set(reasons.map(({ code }) => adviceOn(code).subject))];
+    const named = subjects.map((subject) => `@subject.${subject}`).join(', ');
+    const text = sentence('direction.closed', { direction: name, subjects: named });
+    const next = sentence('next.seeBelow', { subjects: named });
+    const level = worst(reasons.map(({ code }) => adviceOn(code).level));
     return level === 'fault' ? fault(direction, text, next) : warning(direction, text, next);
   });
 }
@@ -104,8 +106,9 @@ function withReasons({ parts }: DoctorSources, seen: readonly Finding[]): readon
     }
   }
   const closing = [...reasons.values()].map(({ code, text }): Finding => {
-    const { subject, level, next } = advice[code];
-    return { subject, level, text, next };
+    const { subject, level, next } = adviceOn(code);
+    const why = sentence('reason.closed', { code, why: text });
+    return level === 'fault' ? fault(subject, why, next) : warning(subject, why, next);
   });
   const isSaid = ({ subject, level }: Finding) =>
     level === 'fault' && closing.some((one) => one.subject === subject && one.level === 'fault');

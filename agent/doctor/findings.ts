@@ -1,5 +1,6 @@
 /** What an examination finds: each with its cause and the next thing to do, in plain words. */
 import type { DoctorReport, FindingView } from '../api/schemas.ts';
+import { inEnglish, type Sentence } from '../texts/doctor.ts';
 import { VERSION } from '../version.ts';
 
 /** One finding. */
@@ -9,20 +10,29 @@ export type Level = Finding['level'];
 
 const LEVELS: readonly Level[] = ['ok', 'warning', 'fault'];
 
-/** All is well with this. */
-export function well(subject: string, text: string): Finding {
-  return { subject, level: 'ok', text, next: null };
+/** A sentence of the catalogue, or words that others said: a device, a disk, a reason. */
+export type Said = Sentence | string;
+
+function finding(subject: string, level: Level, found: Said, next: Sentence | null): Finding {
+  const isOthers = typeof found === 'string';
+  return {
+    ...{ subject, level, text: isOthers ? found : inEnglish(found) },
+    next: next && inEnglish(next),
+    said: isOthers ? null : { key: found.key, values: { ...found.values } },
+    nextSaid: next && { key: next.key, values: { ...next.values } },
+  };
 }
+
+/** All is well with this. */
+export const well = (subject: string, found: Said): Finding => finding(subject, 'ok', found, null);
 
 /** It works, and somebody should look at it. */
-export function warning(subject: string, text: string, next: string): Finding {
-  return { subject, level: 'warning', text, next };
-}
+export const warning = (subject: string, found: Said, next: Sentence): Finding =>
+  finding(subject, 'warning', found, next);
 
 /** It does not work, or cannot be relied on. */
-export function fault(subject: string, text: string, next: string): Finding {
-  return { subject, level: 'fault', text, next };
-}
+export const fault = (subject: string, found: Said, next: Sentence): Finding =>
+  finding(subject, 'fault', found, next);
 
 /** The worst of some levels; `ok` of none. */
 export function worst(levels: readonly Level[]): Level {
@@ -35,19 +45,6 @@ export function reportOf(
   findings: readonly Finding[],
   atUnixMs: number,
 ): DoctorReport {
-  const level = worst(findings.map((finding) => finding.level));
+  const level = worst(findings.map((one) => one.level));
   return { level, agent, version: VERSION, atUnixMs, findings: [...findings] };
-}
-
-/** A length of time in one unit, as `3 days`. */
-export function ageWords(ms: number): string {
-  const units: readonly [number, string][] = [
-    [86_400_000, 'day'],
-    [3_600_000, 'hour'],
-    [60_000, 'minute'],
-    [1_000, 'second'],
-  ];
-  const [size, name] = units.find(([unit]) => ms >= unit) ?? [1_000, 'second'];
-  const count = Math.max(0, Math.floor(ms / size));
-  return `${count} ${name}${count === 1 ? '' : 's'}`;
 }

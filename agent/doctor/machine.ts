@@ -8,8 +8,9 @@ import { incomingTypeNames, incomingTypes } from '#protocol/documents/registry.t
 import { listBackups } from '#state/backup.ts';
 import { relayReportsOf } from '../documents/outgoing.ts';
 import { isSwapped } from '../exchange/cassettes.ts';
-import { advice } from './advice.ts';
-import { ageWords, type Finding, fault, warning, well } from './findings.ts';
+import { sentence } from '../texts/doctor.ts';
+import { adviceOn } from './advice.ts';
+import { type Finding, fault, warning, well } from './findings.ts';
 import type { DoctorSources } from './sources.ts';
 
 /** Journal entries whose chain is proven: about 5 ms of hashing. */
@@ -34,8 +35,8 @@ export async function examineDevices(sources: DoctorSources): Promise<readonly F
   const dispenses = await devices.askDispenser();
   const accepts = parts.acceptor.status();
   return [
-    device('validator', devices.identity('acceptor'), accepts, `cash box ${accepts.cashBox}`),
-    device('dispenser', devices.identity('dispenser'), dispenses, `path ${dispenses?.path}`),
+    device('validator', devices.identity('acceptor'), accepts, accepts.cashBox),
+    device('dispenser', devices.identity('dispenser'), dispenses, dispenses?.path),
     ...parts.store.cashUnits
       .list()
       .filter(({ position }) => isSwapped(parts, position))
@@ -44,11 +45,7 @@ export async function examineDevices(sources: DoctorSources): Promise<readonly F
 }
 
 const swapped = (position: number): Finding =>
-  warning(
-    'cassettes',
-    `Bay ${position} is closed: another cassette than before stands there.`,
-    'In an exchange (spire service) put the right one in, and count what it holds.',
-  );
+  warning('cassettes', sentence('cassettes.swapped', { position }), sentence('next.cassette'));
 
 function device(
   subject: 'validator' | 'dispenser',
@@ -56,15 +53,18 @@ function device(
   status:
     | { readonly device: string; readonly fault: { readonly text: string } | undefined }
     | undefined,
-  more: string,
+  /** Of the cash box, or of the path. */
+  more: string = 'unknown',
 ): Finding {
-  const { next } = advice[subject];
-  if (!identity || !status) return fault(subject, `No ${subject} has answered.`, next);
+  const { next } = adviceOn(subject);
+  if (!identity || !status) return fault(subject, sentence(`device.none.${subject}`), next);
   const { protocol, model, firmware, serialNumber } = identity;
   const serial = serialNumber === undefined ? '' : `, serial number ${serialNumber}`;
   const who = `${model} (${protocol}, firmware ${firmware}${serial})`;
-  if (status.device === 'ready') return well(subject, `${who} is ready, ${more}.`);
-  return fault(subject, `${who} is not ready: ${status.fault?.text ?? status.device}.`, next);
+  if (status.device === 'ready')
+    return well(subject, sentence(`device.ready.${subject}`, { who, more }));
+  const why = status.fault?.text ?? status.device;
+  return fault(subject, sentence('device.notReady', { who, why }), next);
 }
 
 /** A real commit that is on the disk, and the room that is left. */
@@ -75,16 +75,17 @@ export function examineDisk({ parts }: DoctorSources): readonly Finding[] {
     store.commit(() => store.facts.put(FACT, { examined: true }, clock.now()));
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    return [fault('disk', `The disk takes nothing: ${error.message}.`, advice.disk.next)];
+    const text = sentence('disk.takesNothing', { why: error.message });
+    return [fault('disk', text, adviceOn('disk').next)];
   }
   const tookMs = clock.monotonic() - startedMs;
   const written =
     tookMs <= SLOW_COMMIT_MS
-      ? well('disk', `A commit was on the disk in ${tookMs.toFixed(1)} ms.`)
+      ? well('disk', sentence('disk.committed', { ms: tookMs.toFixed(1) }))
       : warning(
           'disk',
-          `A commit took ${Math.round(tookMs)} ms to reach the disk.`,
-          'Look at the disk (smartctl -a) and at what else writes to it.',
+          sentence('disk.slow', { ms: Math.round(tookMs) }),
+          sentence('next.slowDisk'),
         );
   return [written, freeSpace(config.paths.state)];
 }
@@ -97,8 +98,8 @@ export function freeSpace(folder: string): Finding {
 
 /** What so many free bytes mean. */
 export function spaceFinding(folder: string, bytes: number): Finding {
-  const text = `${Math.floor(bytes / 1_024 ** 2)} MiB are free in ${folder}.`;
-  const next = 'Make room: the machine stops to take money when the disk is full.';
+  const text = sentence('disk.free', { mebibytes: Math.floor(bytes / 1_024 ** 2), folder });
+  const next = sentence('next.makeRoom');
   if (bytes < FREE_BYTES_MIN) return fault('disk', text, next);
   return bytes < FREE_BYTES_LOW ? warning('disk', text, next) : well('disk', text);
 }
@@ -108,20 +109,20 @@ export function examineJournal({ parts }: DoctorSources): readonly Finding[] {
   const { journal } = parts.store;
   const { chain, entries, problem } = journal.verifyTail(TAIL_ENTRIES);
   if (chain === 'ok') {
-    return [well('journal', `${journal.count()} entries; the last ${entries} are whole.`)];
+    return [well('journal', sentence('journal.whole', { count: journal.count(), entries }))];
   }
-  const next = 'Keep the disk as it is, stop the machine, and call who looks after it.';
-  return [fault('journal', `The journal is broken: ${problem ?? 'unknown'}.`, next)];
+  const text = sentence('journal.broken', { why: problem ?? 'unknown' });
+  return [fault('journal', text, sentence('next.keepDiskStop'))];
 }
 
 /** The copies of the state, by the newest one. */
 export function examineBackups(stateFolder: string, nowUnixMs: number): readonly Finding[] {
-  const next = 'Make one now: spire backup. Then see why the nightly one is missing.';
+  const next = sentence('next.backup');
   const newest = newestBackup(join(stateFolder, 'backups'));
-  if (!newest) return [warning('backups', 'There is no backup of the state.', next)];
-  const age = ageWords(nowUnixMs - newest.atUnixMs);
-  const text = `The newest of ${newest.count} backups is ${age} old.`;
-  const isOld = nowUnixMs - newest.atUnixMs > BACKUP_AGE_MS;
+  if (!newest) return [warning('backups', sentence('backups.none'), next)];
+  const ageMs = nowUnixMs - newest.atUnixMs;
+  const text = sentence('backups.newest', { count: newest.count, ageMs });
+  const isOld = ageMs > BACKUP_AGE_MS;
   return [isOld ? warning('backups', text, next) : well('backups', text)];
 }
 
@@ -140,9 +141,10 @@ export function examineDocuments(sources: DoctorSources): readonly Finding[] {
     const waitsMs = clock.now() - sinceUnixMs;
     if (waitsMs < PENDING_MS) return [];
     const said = relayReportsOf(store, type).map(({ url, reason }) => `${url}: ${reason}`);
-    const why = said.length === 0 ? '' : ` (${said.join('; ')})`;
-    const text = `${type} has waited for ${ageWords(waitsMs)} to be published${why}.`;
-    return [warning('documents', text, 'Look at signer and relays: spire documents.')];
+    const why = said.join('; ');
+    const key = why === '' ? 'documents.waits' : 'documents.waitsWhy';
+    const text = sentence(key, { name: type, ageMs: waitsMs, why });
+    return [warning('documents', text, sentence('next.publication'))];
   });
   return [...incoming, ...outgoing];
 }
@@ -160,21 +162,23 @@ function incomingFinding(
       ? [
           warning(
             'documents',
-            `A newer ${name} was refused: ${refused.reason ?? 'unknown'}.`,
-            'Have the operator correct it and publish it again.',
+            sentence('documents.refused', { name, why: refused.reason ?? 'unknown' }),
+            sentence('next.correct'),
           ),
         ]
       : [];
   // Both are optional (design 10).
   if (!applied && (type === 'limits' || type === 'technicians')) return newer;
   if (!applied) {
-    const text = `There is no ${name} yet.`;
-    return [warning('documents', text, 'Have the operator publish it.'), ...newer];
+    const text = sentence('documents.none', { name });
+    return [warning('documents', text, sentence('next.publish')), ...newer];
   }
-  const text = `${name} in force is ${ageWords(clock.now() - applied.createdAt * 1_000)} old`;
-  if (applied.author === operatorPubkey()) return [well('documents', `${text}.`), ...newer];
-  const next = 'Have the operator publish it again with the new key.';
-  return [warning('documents', `${text}, and of an earlier operator's key.`, next), ...newer];
+  const values = { name, ageMs: clock.now() - applied.createdAt * 1_000 };
+  if (applied.author === operatorPubkey()) {
+    return [well('documents', sentence('documents.inForce', values)), ...newer];
+  }
+  const text = sentence('documents.ofEarlier', values);
+  return [warning('documents', text, sentence('next.publishNewKey')), ...newer];
 }
 
 /** What is owed or not known, and acts whose end is not known yet. */
@@ -182,40 +186,32 @@ export function examineObligations({ parts }: DoctorSources): readonly Finding[]
   const { store, clock } = parts;
   const open = store.obligations.list({ open: true });
   const [oldest] = open;
-  if (!oldest) return [well('obligations', 'Nothing is owed, and nothing is unknown.')];
-  const age = ageWords(clock.now() - oldest.createdAtUnixMs);
-  const text = `${open.length} open, the oldest (${oldest.reference}, ${oldest.kind}) for ${age}.`;
-  return [warning('obligations', text, 'See what is owed: spire obligations.')];
+  if (!oldest) return [well('obligations', sentence('obligations.none'))];
+  const { reference, kind } = oldest;
+  const ageMs = clock.now() - oldest.createdAtUnixMs;
+  const text = sentence('obligations.open', { count: open.length, reference, kind, ageMs });
+  return [warning('obligations', text, sentence('next.obligations'))];
 }
 
 /** What a thief of the disk would have (design 1.6). */
 export function examineKeys({ parts, sealedBy }: DoctorSources): readonly Finding[] {
   const sealed =
     sealedBy === 'credential'
-      ? well('key', 'Pairing and secrets are sealed by a key that is not on the disk in clear.')
-      : warning(
-          'key',
-          'The key that seals the secrets lies beside them: whoever takes the disk has both.',
-          'Give the service a credential bound to its TPM (runbook install.md, step 4).',
-        );
+      ? well('key', sentence('key.sealed'))
+      : warning('key', sentence('key.beside'), sentence('next.credential'));
   return [sealed, tokenFinding(parts.config.signer.tokenExpiresOn, parts.clock.now())];
 }
 
 function tokenFinding(expiresOn: string | undefined, nowUnixMs: number): Finding {
   if (expiresOn === undefined || expiresOn === 'never') {
-    return warning(
-      'key',
-      expiresOn === 'never'
-        ? "The bunker's grant never expires: a stolen machine stays good until it is revoked."
-        : "This machine is not told when the bunker's grant expires.",
-      'Have the operator give an expiry, and write it as `signer.tokenExpiresOn`.',
-    );
+    const key = expiresOn === 'never' ? 'key.never' : 'key.untold';
+    return warning('key', sentence(key), sentence('next.expiry'));
   }
   const leftMs = Date.parse(expiresOn) - nowUnixMs;
-  const next = 'Have the operator make a new seed, and pair again before that day: spire pair.';
+  const text = sentence('key.expires', { day: expiresOn });
   if (leftMs < TOKEN_SOON_MS) {
-    const text = `The bunker's grant expires on ${expiresOn}.`;
+    const next = sentence('next.newSeed');
     return leftMs < 0 ? fault('key', text, next) : warning('key', text, next);
   }
-  return well('key', `The bunker's grant expires on ${expiresOn}.`);
+  return well('key', text);
 }

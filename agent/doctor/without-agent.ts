@@ -10,6 +10,8 @@ import { finish } from '#state/journal.ts';
 import { walkAll } from '#state/verify.ts';
 import type { DoctorReport } from '../api/schemas.ts';
 import { type Config, readConfig } from '../config.ts';
+import { sentence } from '../texts/doctor.ts';
+import type { Language } from '../texts/fill.ts';
 import { type Finding, fault, reportOf, warning, well } from './findings.ts';
 import { examineBackups, freeSpace } from './machine.ts';
 
@@ -19,8 +21,6 @@ export interface AgentAway {
   readonly why: string;
 }
 
-const LOG = 'see why it ended: journalctl -u spire-agent -n 50';
-
 /** Looks at what there is without the agent. Writes nothing. */
 export function examineWithoutAgent({ configPath, why }: AgentAway): DoctorReport {
   const [config, configured] = configuration(configPath);
@@ -29,17 +29,22 @@ export function examineWithoutAgent({ configPath, why }: AgentAway): DoctorRepor
     : [];
   const findings = [configured, ...found];
   const first = findings.find(({ level, next }) => level === 'fault' && next !== null);
-  const next = first?.next ?? `Start it: systemctl start spire-agent; ${LOG}.`;
-  const away = fault('service', why.replace(/[.\s]*$/, '.'), next);
-  return reportOf('notRunning', [away, ...findings], systemClock.now());
+  const away = fault('service', why.replace(/[.\s]*$/, '.'), sentence('next.start'));
+  // What keeps it from being started comes first.
+  const { next = away.next, nextSaid = away.nextSaid } = first ?? {};
+  return reportOf('notRunning', [{ ...away, next, nextSaid }, ...findings], systemClock.now());
 }
+
+/** The language of a machine whose agent is away: English while its configuration cannot be read. */
+export const languageWithoutAgent = (configPath: string): Language =>
+  configuration(configPath)[0]?.language ?? 'en';
 
 function configuration(path: string): readonly [Config | undefined, Finding] {
   try {
-    return [readConfig(path), well('configuration', `${path} can be used.`)];
+    return [readConfig(path), well('configuration', sentence('configuration.usable', { path }))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const next = `Write or correct ${path} (runbook install.md, step 3).`;
+    const next = sentence('next.configuration', { path });
     return [undefined, fault('configuration', error.message, next)];
   }
 }
@@ -51,8 +56,8 @@ function state({ paths }: Config): readonly Finding[] {
     names = readdirSync(folder);
   } catch (error) {
     const isRefused = systemCode(error) === 'EACCES';
-    const text = `The state in ${folder} cannot be looked at: ${messageOf(error)}.`;
-    const next = isRefused ? 'Ask again as root.' : 'Install the package, which makes the folder.';
+    const text = sentence('state.unread', { folder, why: messageOf(error) });
+    const next = sentence(isRefused ? 'next.asRoot' : 'next.package');
     return [isRefused ? warning('state', text, next) : fault('state', text, next)];
   }
   const now = systemClock.now();
@@ -67,15 +72,13 @@ function state({ paths }: Config): readonly Finding[] {
 /** Only whether it is there: the client key in it is nobody's to read here. */
 function pairing(folder: string, names: readonly string[]): Finding {
   if (names.includes('pairing.json')) {
-    return well('pairing', 'There is a pairing. Whether the bunker signs, the agent can tell.');
+    return well('pairing', sentence('pairing.there'));
   }
   const begun = names.includes('pairing.new.json');
   return fault(
     'pairing',
-    begun
-      ? 'A pairing was begun and did not come to its end.'
-      : `This machine is not paired: there is no pairing.json in ${folder}.`,
-    begun ? 'Run spire pair again with the same seed.' : 'Pair it: spire pair (runbook pair.md).',
+    begun ? sentence('pairing.begun') : sentence('pairing.none', { folder }),
+    sentence(begun ? 'next.pairAgain' : 'next.pair'),
   );
 }
 
@@ -83,39 +86,37 @@ function pairing(folder: string, names: readonly string[]): Finding {
 function proven(folder: string): Finding {
   const path = join(folder, 'state.sqlite');
   if (!existsSync(path)) {
-    return well('journal', 'There is no journal yet: the agent makes it at its first start.');
+    return well('journal', sentence('journal.none'));
   }
   try {
     const connection = new Connection(openDatabase(path), silentLog);
     try {
       const { problems, entries } = finish(walkAll(connection));
-      if (problems.length === 0) return well('journal', `All ${entries} entries are whole.`);
-      const next = 'Keep the disk as it is, and call who looks after this machine.';
-      return fault('journal', `The state is damaged: ${problems.join('; ')}.`, next);
+      if (problems.length === 0) return well('journal', sentence('journal.all', { entries }));
+      const text = sentence('journal.damaged', { why: problems.join('; ') });
+      return fault('journal', text, sentence('next.keepDisk'));
     } finally {
       connection.close();
     }
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (error.code !== 'locked') {
-      const next = 'Keep the disk as it is, and call who looks after this machine.';
-      return fault('journal', `The state cannot be opened: ${error.message}.`, next);
+      const text = sentence('journal.unopened', { why: error.message });
+      return fault('journal', text, sentence('next.keepDisk'));
     }
-    const text = 'Another process holds the state, and does not answer on the socket.';
-    return warning('journal', text, 'Wait a minute and ask again; then look for that process.');
+    return warning('journal', sentence('journal.held'), sentence('next.heldState'));
   }
 }
 
 function port(device: 'validator' | 'dispenser', config: Config): Finding {
   const { port: path } = config[device];
-  const next = 'Look at the cable, and find the port: spire probe.';
   if (!statSync(path, { throwIfNoEntry: false })) {
-    return fault(device, `There is no port ${path}.`, next);
+    return fault(device, sentence('port.none', { path }), sentence('next.findPort'));
   }
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
-    return well(device, `The port ${path} is there. Who is on it: spire probe --port ${path}`);
+    return well(device, sentence('port.there', { path }));
   } catch {
-    return warning(device, `The port ${path} is there, and not for this user.`, 'Ask as root.');
+    return warning(device, sentence('port.refused', { path }), sentence('next.portAsRoot'));
   }
 }
