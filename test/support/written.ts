@@ -71,14 +71,24 @@ function textsOf(path: string): { readonly name: string; readonly text: string }
   const file = { name: path, text: latin(readFileSync(path)) };
   // One in use belongs to whoever has it open.
   if (!path.endsWith('.sqlite') || existsSync(`${path}-wal`)) return [file];
-  const database = new Sqlite(path, { readonly: true });
-  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck();
-  const rows = tables
-    .all()
-    .flatMap((table) => database.prepare(`SELECT * FROM "${table}"`).raw().all());
-  database.close();
-  const values = rows
+  const values = rowsOf(path)
     .flat()
     .map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(`${value}`)));
   return [file, { name: `the rows of ${path}`, text: values.map(latin).join('\n') }];
+}
+
+/** All rows of a database; none of one that a test has damaged. */
+function rowsOf(path: string): readonly unknown[] {
+  const database = new Sqlite(path, { readonly: true });
+  try {
+    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck();
+    return tables
+      .all()
+      .flatMap((table) => database.prepare(`SELECT * FROM "${table}"`).raw().all());
+  } catch (error) {
+    if (error instanceof Sqlite.SqliteError) return [];
+    throw error;
+  } finally {
+    database.close();
+  }
 }
