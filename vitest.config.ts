@@ -26,7 +26,8 @@ export default defineConfig({
       'test/protocol/chaos/**',
       'node_modules/**',
     ],
-    testTimeout: 30_000,
+    // No test waits for time: this ends only one that hangs, on however busy a computer.
+    testTimeout: 120_000,
     // What is waited for is another process's doing; one second is too little on a busy box.
     expect: { poll: { timeout: 20_000 } },
     // Much of the time goes into waiting for sockets, ttys and other processes.
