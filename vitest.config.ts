@@ -28,6 +28,7 @@ export default defineConfig({
     ],
     // No test waits for time: this ends only one that hangs, on however busy a computer.
     testTimeout: 120_000,
+    hookTimeout: 120_000,
     // What is waited for is another process's doing; one second is too little on a busy box.
     expect: { poll: { timeout: 20_000 } },
     // Much of the time goes into waiting for sockets, ttys and other processes.

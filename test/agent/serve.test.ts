@@ -77,7 +77,7 @@ describe('the service', () => {
     expect(await ask()).toBeUndefined();
     hardware.stop();
     await world.stop();
-  }, 90_000);
+  });
 
   test('wrong usage is 2, and --help is no fault', async () => {
     expect(await run([], terminal)).toBe(2);

@@ -67,7 +67,7 @@ describe('a scripted run', () => {
     // With --json the progress is beside the result and not in it.
     expect(terminal.out.text.trimEnd().split('\n')).toHaveLength(1);
     expect(terminal.error.text).toContain('claimed 71047 sats');
-  }, 60_000);
+  });
 
   test('notices a note that is nowhere', async () => {
     const terminal = new FakeTerminal();
@@ -79,7 +79,7 @@ describe('a scripted run', () => {
     expect(text).toContain('not conserved: customers $20');
     expect(result.conserved).toBe(false);
     expect(result.differences).toEqual(['customers $20: the ledger has 1, in truth 0']);
-  }, 60_000);
+  });
 
   test.each([
     [['--script', 'cash-sideways'], 'Known: cash-in, cash-out.'],

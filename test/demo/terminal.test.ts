@@ -61,7 +61,7 @@ describe('keys at the terminal', () => {
     await second.terminal.see(owed);
     second.terminal.stdin.end();
     expect(await second.ended).toBe(0);
-  }, 120_000);
+  });
 
   test('pull the validator: cash-in says so, cash-out goes on', async () => {
     const { terminal, ended } = start(true, '--fresh');
@@ -83,5 +83,5 @@ describe('keys at the terminal', () => {
     terminal.stdin.write('\u0003');
     expect(await ended).toBe(0);
     expect(terminal.stdin.raw).toEqual([true, false]);
-  }, 120_000);
+  });
 });

@@ -50,4 +50,4 @@ test('records of two visits: whole; altered, out of order or of another machine 
   expect((await verify(first, '--spire', other)).out).toContain('(wrongKey)');
   expect((await verify(first, '--spire', 'npub1')).code).toBe(78);
   expect((await inProcess(['verify', join(folder, 'absent')])).code).toBe(2);
-}, 60_000);
+});

@@ -394,4 +394,4 @@ test('the ledger balances, counts are those of the twin, and no movement is ever
     { numRuns: 30 },
   );
   expect(closed).toBeGreaterThan(0);
-}, 120_000);
+});

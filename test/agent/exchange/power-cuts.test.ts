@@ -120,7 +120,7 @@ test('cut at every write it goes on, ends once, and every count is that of the m
   }
   expect(cuts).toBeGreaterThan(15);
   expect(cuts).toBeLessThan(CUTS_MAX);
-}, 120_000);
+});
 
 test('a test dispense that was cut is asked of the unit, or unknown, and never sent again', async () => {
   visit = await Visit.begin();

@@ -99,7 +99,7 @@ test.each(['id003', 'ssp', 'ccnet', 'ebds'])(
       } catch {
         return false;
       }
-    }, 10_000);
+    });
     await clock.until(() => isEscrowed, 10_000);
     // The program that took it ends at once.
     cable.unplug();

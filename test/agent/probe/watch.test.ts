@@ -47,7 +47,7 @@ test.each(['id003', 'ssp', 'ccnet', 'ebds'])(
       } catch {
         return false;
       }
-    }, 10_000);
+    });
     await until('return.settled');
     expect(events.find(({ kind }) => kind === 'note.escrowed')).toMatchObject({ value: 2_000 });
     expect(events.find(({ kind }) => kind === 'return.settled')).toMatchObject({
@@ -83,7 +83,7 @@ test('a device with a note inside from before is not reset', async () => {
     } catch {
       return false;
     }
-  }, 10_000);
+  });
   await clock.until(() => device.truth().path['20'] === 1, 10_000);
   device.control({ do: 'power', on: false });
   await clock.resolve(first.close());
@@ -137,12 +137,12 @@ test('a note whose giving back nobody saw is not said to be given back', async (
     } catch {
       return false;
     }
-  }, 10_000);
+  });
   await clock.until(() => {
     const isThere = kinds().includes('note.escrowed');
     if (isThere) cable.unplug();
     return isThere;
-  }, 10_000);
+  });
   stop.abort();
   await clock.resolve(ended.catch(() => undefined));
   expect(events.find(({ kind }) => kind === 'return.settled')).toMatchObject({
