@@ -136,6 +136,19 @@ export function decodeLastStatus(
   return result && { command: nameByCode.get(body[0] ?? 0), result };
 }
 
+/**
+ * LAST STATUS without the TYPE of each bay, as hex: two of them differ only when a command ran in
+ * between. TYPE is that of the cassette that is there now, and changes when one is put in.
+ */
+export function memoryOfLast(body: Uint8Array): string {
+  const memory = Buffer.from(body);
+  for (let bay = 0; bay < BAYS; bay++) {
+    const type = 1 + 2 + bay * BAY_COUNT_BYTES + 2;
+    if (type < memory.length) memory[type] = OFFSET;
+  }
+  return memory.toString('hex');
+}
+
 /** One bay in STATUS. */
 export interface BayStatus {
   readonly isNearEnd: boolean;

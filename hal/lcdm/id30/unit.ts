@@ -24,6 +24,7 @@ import {
   encodeDispense,
   type Id30Result,
   id30Dialect,
+  memoryOfLast,
   sequenceAfter,
 } from './commands.ts';
 import { dispenseError, id30Error, isRefusal, NO_ERROR, NO_REJECT_TRAY } from './errors.ts';
@@ -107,7 +108,7 @@ export class Id30Unit implements LcdmUnit {
   }
 
   async baseline(ask: LcdmAsk): Promise<DispenseBaseline> {
-    const lastResultHex = await ask(commands.lastStatus, 'LAST STATUS', hex);
+    const lastResultHex = await ask(commands.lastStatus, 'LAST STATUS', memoryOfLast);
     const sequenceNumber = this.#model.sequenceNumber
       ? await ask(commands.getSequence, 'GET SEQUENCE NUMBER', decodeSequence)
       : undefined;
@@ -118,9 +119,12 @@ export class Id30Unit implements LcdmUnit {
     const body = await ask(commands.lastStatus, 'LAST STATUS', (bytes) => bytes);
     const last = decodeLastStatus(body);
     const isDispense = last?.command === 'dispense' || last?.command === 'testDispense';
-    if (!last || !isDispense) return { hex: hex(body), dispense: undefined };
+    if (!last || !isDispense) return { hex: memoryOfLast(body), dispense: undefined };
     const units = this.#unitResults(last.result);
-    return { hex: hex(body), dispense: { units, error: dispenseError(last.result.error) } };
+    return {
+      hex: memoryOfLast(body),
+      dispense: { units, error: dispenseError(last.result.error) },
+    };
   }
 
   /** What a command that moves notes has done, in the device's own words. */
@@ -157,8 +161,4 @@ function bayStatus(bay: BayStatus | undefined): Omit<UnitStatus['bays'][number],
   // A cassette coded for another place may hold anything.
   if (bay.cassette !== 'present') return { status: 'unknown', cassette };
   return { status: bay.isNearEnd ? 'low' : 'ok', cassette };
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
 }

@@ -320,6 +320,17 @@ describe('status and last result', () => {
     expect(tested?.dispense).toMatchObject({ units: [{}, { presented: 0, rejected: 1 }, {}, {}] });
   });
 
+  test('a cassette that is put in again does not change the last result', async () => {
+    const rig = await readyRig();
+    await dispense(rig, { 1: 2 });
+    rig.device.control({ do: 'cassette', position: 1, present: false });
+    const { lastResultHex } = await rig.clock.resolve(rig.dispenser.baseline());
+    rig.device.control({ do: 'cassette', position: 1, present: true });
+    const last = await rig.clock.resolve(rig.dispenser.lastResult());
+    expect(last?.hex).toBe(lastResultHex);
+    expect(last?.dispense).toMatchObject({ units: [{ presented: 2 }, {}, {}, {}] });
+  });
+
   test('after a PURGE there is no last dispense', async () => {
     const rig = await readyRig();
     rig.device.control({ do: 'fault', name: 'noteInExit' });
