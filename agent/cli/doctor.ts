@@ -1,13 +1,14 @@
 /** `spire doctor`: the agent's own report, or what can be said of a machine whose agent is away. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { type DoctorReport, doctorReport, machineView } from '../api/schemas.ts';
-import { type Language, languages } from '../texts/fill.ts';
+import type { Language } from '../texts/fill.ts';
 import { CommandError, exitCode } from './exit.ts';
 import { formatReport } from './format.ts';
 import {
   type Common,
   type End,
   jsonOption,
+  languageOption,
   print,
   read,
   socketOption,
@@ -28,9 +29,7 @@ export function addDoctor(program: Command, terminal: Terminal, end: End): void 
     .command('doctor')
     .description('the real handshake with everything: what is wrong, why, and what to do next')
     .option('--config <file>', 'looked at when the agent is not running', '/etc/spire/spire.json')
-    .addOption(
-      new Option('--language <language>', "the machine's own unless given").choices(languages),
-    )
+    .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
     .action(async (options: DoctorOptions) => {

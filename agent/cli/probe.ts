@@ -2,16 +2,20 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { SerialPortEntry } from '#hal/serial-ports.ts';
-import { type DeviceView, deviceView } from '../api/schemas.ts';
+import { type DeviceView, deviceView, machineView } from '../api/schemas.ts';
 import type { Attempt } from '../probe/probe.ts';
+import type { Language } from '../texts/fill.ts';
 import { ask } from './client.ts';
 import { CommandError, exitCode } from './exit.ts';
-import { formatDevice, formatPorts, plain } from './format.ts';
+import { plain } from './format.ts';
+import { formatDevice, formatPorts } from './format-probe.ts';
 import {
   type Common,
   type End,
   jsonOption,
+  languageOption,
   print,
+  read,
   socketOption,
   type Terminal,
 } from './terminal.ts';
@@ -22,6 +26,8 @@ interface ProbeCommandOptions extends Common {
   readonly currency: string;
   readonly watch?: true;
   readonly state: string;
+  readonly config: string;
+  readonly language?: Language;
 }
 
 /** A port, and which device of the running agent is on it. */
@@ -47,13 +53,15 @@ export function addProbe(program: Command, terminal: Terminal, end: End): void {
     .option('--currency <code>', 'whose notes are shown', currencyOf, 'USD')
     .option('--watch', 'open the slot and tell what happens, until Ctrl-C; notes are given back')
     .option('--state <folder>', 'where the machine keeps its state', '/var/lib/spire')
+    .option('--config <file>', 'whose language is spoken while none runs', '/etc/spire/spire.json')
+    .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
     .action(async (options: ProbeCommandOptions) => {
       const held = await heldByAgent(options);
       if (options.port === undefined) {
         if (options.watch) throw new CommandError(exitCode.usage, 'Say which --port to watch.');
-        await list(terminal, options, held ?? []);
+        await list(terminal, options, held);
         return;
       }
       const found = await probe(terminal, options, options.port, held);
@@ -80,17 +88,27 @@ async function heldByAgent({ socket }: Common): Promise<readonly DeviceView[] | 
   }
 }
 
+/** The one asked for, or the machine's own. */
+async function languageOf(options: ProbeCommandOptions, isAgentThere: boolean): Promise<Language> {
+  if (options.language) return options.language;
+  if (isAgentThere) return (await read(options, 'machine', machineView)).language;
+  // Loaded only here: it opens what belongs to the agent, which is away.
+  const { languageWithoutAgent } = await import('../doctor/without-agent.ts');
+  return languageWithoutAgent(options.config);
+}
+
 async function list(
   terminal: Terminal,
-  options: Common,
-  held: readonly DeviceView[],
+  options: ProbeCommandOptions,
+  held: readonly DeviceView[] | undefined,
 ): Promise<void> {
   const { listSerialPorts, realPort } = await import('#hal/serial-ports.ts');
   const ports = listSerialPorts().map((entry): ListedPort => {
-    const holder = held.find(({ port }) => realPort(port) === realPort(entry.path));
+    const holder = held?.find(({ port }) => realPort(port) === realPort(entry.path));
     return { ...entry, heldBy: holder?.device ?? null };
   });
-  print(terminal, options, ports, () => formatPorts(ports));
+  const language = await languageOf(options, held !== undefined);
+  print(terminal, options, ports, () => formatPorts(ports, language));
 }
 
 /** True when a device was found. */
@@ -101,6 +119,9 @@ async function probe(
   held: readonly DeviceView[] | undefined,
 ): Promise<boolean> {
   const { realPort } = await import('#hal/serial-ports.ts');
+  const language = await languageOf(options, held !== undefined);
+  const show = (result: ProbeResult) =>
+    print(terminal, options, result, () => formatDevice(result, language));
   const holder = held?.find((one) => realPort(one.port) === realPort(port));
   if (holder) {
     if (options.watch) {
@@ -109,7 +130,7 @@ async function probe(
         `The agent holds ${port}. Stop it first: systemctl stop spire-agent`,
       );
     }
-    show(terminal, options, { port, source: 'agent', device: holder, attempts: [] });
+    show({ port, source: 'agent', device: holder, attempts: [] });
     return true;
   }
   // Loaded only here: no other verb needs the drivers.
@@ -117,7 +138,7 @@ async function probe(
   const tell = (text: string) => terminal.err.write(`${plain(text)}\n`);
   return onQuietLine({ ...options, port, isAgentAway: held === undefined }, async (line) => {
     const { device, attempts } = await line.probe(tell);
-    show(terminal, options, { port, source: 'line', device, attempts });
+    show({ port, source: 'line', device, attempts });
     if (!device || !options.watch) return device !== null;
     const stop = new AbortController();
     terminal.onStop(() => stop.abort());
@@ -126,8 +147,4 @@ async function probe(
     );
     return true;
   });
-}
-
-function show(terminal: Terminal, options: Common, result: ProbeResult): void {
-  print(terminal, options, result, () => formatDevice(result));
 }

@@ -12,18 +12,28 @@ import {
   settleResult,
   statusView,
 } from '../api/schemas.ts';
+import type { Language } from '../texts/fill.ts';
 import { addBackup } from './backup.ts';
 import { ask } from './client.ts';
 import { addDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCode, exitOf, wordsOf } from './exit.ts';
-import { formatDocuments, formatEntry, formatStatus } from './format.ts';
+import { formatDocuments, formatEntry } from './format.ts';
+import { formatStatus } from './format-status.ts';
 import { addObligations } from './obligations.ts';
 import { addOperator, sealingKeyOption } from './operator.ts';
 import { addProbe } from './probe.ts';
 import { addRestore } from './restore.ts';
 import { addService } from './service/commands.ts';
 import { addTechnician } from './technician.ts';
-import { type Common, jsonOption, print, read, socketOption, type Terminal } from './terminal.ts';
+import {
+  type Common,
+  jsonOption,
+  languageOption,
+  print,
+  read,
+  socketOption,
+  type Terminal,
+} from './terminal.ts';
 import { addUpdate } from './update.ts';
 import { addVerify } from './verify.ts';
 
@@ -125,13 +135,13 @@ function addReadingVerbs(
       .description(description)
       .addOption(jsonOption())
       .addOption(socketOption());
-  verb('status', 'how the machine is; exit code 1 when the journal is not whole').action(
-    async (options: Common) => {
+  verb('status', 'how the machine is; exit code 1 when the journal is not whole')
+    .addOption(languageOption())
+    .action(async (options: Common & { readonly language?: Language }) => {
       const status = await read(options, 'status', statusView);
-      print(terminal, options, status, () => formatStatus(status));
+      print(terminal, options, status, () => formatStatus(status, options.language));
       if (status.journal.chain !== 'ok') end(exitCode.fault);
-    },
-  );
+    });
   verb('documents', 'what the operator has set, and what the machine has told him').action(
     async (options: Common) => {
       const documents = await read(options, 'documents', z.array(documentView));

@@ -43,8 +43,8 @@ describe.concurrent('reading verbs', () => {
     for (const words of [
       '1: 504 dispensed, 6 rejected in 28 d, 18.2 a day, empty in 12 d, 1 reject in 85',
       '2: 0 dispensed, 0 rejected in 0 d',
-      '2026-11-20 bay:1: 3 of 20 USD short, miscountAtRefill: torn (K7Q4-9XMB)',
-      '2026-11-19 cashbox: 1 of 50 USD over, unexplained (K7Q4-9XMC)',
+      '2026-11-20 bay:1: 3 of 20 USD short, Miscounted at the last refill: torn (K7Q4-9XMB)',
+      '2026-11-19 cashbox: 1 of 50 USD over, Nobody knows (K7Q4-9XMC)',
       'from operator, bitspire-fees: 2 h old, a newer one was refused: schema_version 9',
       'from operator, bitspire-limits: never',
       'to operator, beacon: 0 s old, waits to be published',
@@ -58,12 +58,12 @@ describe.concurrent('reading verbs', () => {
     await using harness = await startHarness({ service: new FakeService(closed?.[1]) });
     const { out } = await inProcess(['status', '--socket', harness.socketPath]);
     for (const words of [
-      'outOfService',
+      'out of service',
       'cashBoxFull: The cash box is full.',
       'jam: Notes are jammed',
       '2: 88 notes of 50 USD, inaccurate, parked',
       'wss://second.example.org (connection refused)',
-      'chain ok',
+      'chain whole',
     ]) {
       expect(out).toContain(words);
     }
@@ -102,7 +102,7 @@ describe.concurrent('reading verbs', () => {
     await using harness = await startHarness({ service });
     const { code, out } = await inProcess(['status', '--socket', harness.socketPath]);
     expect(code).toBe(1);
-    expect(out).toContain('chain broken');
+    expect(out).toContain('chain BROKEN');
   });
 });
 

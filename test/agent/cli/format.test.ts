@@ -3,14 +3,13 @@ import { describe, expect, test } from 'vitest';
 import type { ObligationView } from '#agent/api/schemas.ts';
 import {
   duration,
-  formatDevice,
   formatDocuments,
   formatEntry,
   formatObligations,
-  formatPorts,
-  formatStatus,
   wrap,
 } from '#agent/cli/format.ts';
+import { formatDevice, formatPorts } from '#agent/cli/format-probe.ts';
+import { formatStatus } from '#agent/cli/format-status.ts';
 import { entry, FakeService } from '#test/agent/api/fake-service.ts';
 import { cashIn, idleView } from '#test/agent/api/views.ts';
 
@@ -185,8 +184,30 @@ test('a session on the screen is named', () => {
   const withFee = { ...idleView.cashIn, feeFraction: null };
   const view = { ...cashIn({ reference: null }), cashIn: withFee };
   const text = formatStatus(new FakeService(view).status());
-  expect(text).toMatch(/^Session {6}cashIn, inserting,/m);
+  expect(text).toMatch(/^Session {6}cash-in, inserting,/m);
   expect(text).toMatch(/^Cash-in {6}open$/m);
+});
+
+test('status and probe speak Spanish, with what devices and the operator say as it came', () => {
+  const reasons = [{ code: 'noNotes', text: 'bay 1 is empty' }];
+  const closed = { ...idleView.cashOut, open: false, reasons };
+  const status = new FakeService({ ...idleView, cashOut: closed, language: 'es' }).status();
+  const text = formatStatus(status);
+  expect(text).toMatch(/^Estado {7}en espera$/m);
+  expect(text).toMatch(/^Retiros {6}cerrado$/m);
+  expect(text.replaceAll(/\s+/g, ' ')).toMatch(/noNotes: [^(]+ \(bay 1 is empty\)/);
+  expect(formatStatus(status, 'en')).toMatch(/^State {8}idle$/m);
+  expect(formatPorts([], 'es')).toBe('No hay ningún puerto serie en esta computadora.');
+  const attempts = [{ protocol: 'ssp', model: null, outcome: 'silent', text: '' }] as const;
+  const silent = { port: '/dev/ttyS0', source: 'line', device: null, attempts } as const;
+  expect(formatDevice(silent, 'es')).toContain('En /dev/ttyS0 no responde nada');
+});
+
+test('a word that a newer agent has is shown as it is', () => {
+  const status = new FakeService(idleView).status();
+  const [bay] = status.cashUnits;
+  const newer = { ...status, cashUnits: bay ? [{ ...bay, accuracy: 'weighed' }] : [] };
+  expect(formatStatus(newer)).toContain(', weighed');
 });
 
 test('an entry without a transaction and body is one line', () => {

@@ -1,0 +1,129 @@
+/** How `spire status` is written, in either language. */
+import type { MachineView, StatusView } from '../api/schemas.ts';
+import type { Language } from '../texts/fill.ts';
+import { closedText, type SayStatus, statusTexts, statusVoice } from '../texts/status.ts';
+import { technicianTexts } from '../texts/technician.ts';
+import { duration, fiat, instant, plain, row, words } from './format.ts';
+
+/** Counts that differed are shown for as long, days. */
+const OVER_SHORT_DAYS = 90;
+
+/** How the machine is, in rows of 80 columns; in its own language unless another is asked for. */
+export function formatStatus(
+  status: StatusView,
+  language: Language = status.machine.language,
+): string {
+  const say = statusVoice(language);
+  const { machine, journal, clockOffsetMs } = status;
+  const rate = machine.rateMinorPerBtc;
+  const price = rate === null ? '' : fiat(rate, machine.currency, machine.minorDigits);
+  const orNone = (lines: readonly string[]) => (lines.length === 0 ? [say('none')] : lines);
+  return [
+    row(say('row.state'), [say(`state.${machine.state}`)]),
+    row(say('row.cashIn'), direction(machine.cashIn, language)),
+    row(say('row.cashOut'), direction(machine.cashOut, language)),
+    row(say('row.price'), [price === '' ? say('none') : say('price', { amount: price })]),
+    row(say('row.session'), [sessionLine(machine, say)]),
+    row(say('row.signer'), [words(status.signer)]),
+    row(say('row.relays'), orNone(status.relays.map(relayLine))),
+    row(say('row.clock'), [
+      clockOffsetMs === null ? say('clockUnknown') : say('clock', { ms: clockOffsetMs }),
+    ]),
+    row(say('row.acceptor'), [words(status.acceptor)]),
+    row(say('row.dispenser'), [words(status.dispenser)]),
+    row(say('row.bays'), orNone(bayLines(status, language))),
+    row(say('row.use'), orNone(useLines(status, say))),
+    row(say('row.overShort'), overShortLines(status, language)),
+    row(
+      say('row.documents'),
+      status.documents.map((one) => documentLine(one, say)),
+    ),
+    row(say('row.notes'), orNone(noteLines(status, say))),
+    row(say('row.obligations'), [say('openCount', { count: status.openObligations })]),
+    row(say('row.intents'), [say('openCount', { count: status.openIntents })]),
+    row(say('row.journal'), [
+      say(`journal.${journal.chain}`, { entries: journal.entries }),
+      journal.head,
+    ]),
+    row(say('row.wallet'), [status.walletId ?? say('notPinned')]),
+    row(say('row.spireKey'), [status.spirePubkey]),
+    row(say('row.operator'), [status.operatorPubkey]),
+  ].join('\n');
+}
+
+function direction(
+  { open, reasons, feeFraction }: MachineView['cashIn'],
+  language: Language,
+): string[] {
+  const say = statusVoice(language);
+  if (!open) return [say('closed'), ...reasons.map((reason) => closedText(language, reason))];
+  if (feeFraction === null) return [say('open')];
+  return [say('openFee', { percent: Number((feeFraction * 100).toFixed(4)) })];
+}
+
+function sessionLine({ session }: MachineView, say: SayStatus): string {
+  if (!session) return '-';
+  const { kind, phase, reference } = session;
+  return `${say(`state.${kind}`)}, ${say(`phase.${phase}`)}, ${reference ?? ''}`;
+}
+
+const relayLine = ({ url, state, reason }: StatusView['relays'][number]) =>
+  `${state} ${url}${reason === '' ? '' : ` (${reason})`}`;
+
+function bayLines({ cashUnits, machine: { currency } }: StatusView, language: Language): string[] {
+  const say = statusVoice(language);
+  const texts: Readonly<Record<string, string>> = statusTexts[language];
+  return cashUnits.map(({ position, denomination, count, accuracy, parked, swapped }) => {
+    // A newer agent may have a word that is not known here.
+    const known = texts[`accuracy.${accuracy}`] ?? accuracy;
+    return [
+      say('bay', { position, count, denomination, currency, accuracy: known }),
+      ...(parked ? [say('parked')] : []),
+      ...(swapped ? [say('swapped')] : []),
+    ].join(', ');
+  });
+}
+
+function useLines({ bayUse }: StatusView, say: SayStatus): string[] {
+  return bayUse.map(
+    ({ position, days, dispensed, rejected, perDay, daysToEmpty, notesPerReject }) =>
+      [
+        say('use', { position, days, dispensed, rejected }),
+        ...(perDay === null ? [] : [say('perDay', { count: Number(perDay.toFixed(1)) })]),
+        ...(daysToEmpty === null ? [] : [say('daysToEmpty', { days: daysToEmpty })]),
+        ...(notesPerReject === null ? [] : [say('notesPerReject', { count: notesPerReject })]),
+      ].join(', '),
+  );
+}
+
+function overShortLines({ overShort, machine }: StatusView, language: Language): string[] {
+  const say = statusVoice(language);
+  const reasons: Readonly<Record<string, string>> = technicianTexts[language];
+  if (overShort.length === 0) return [say('noneIn', { days: OVER_SHORT_DAYS })];
+  return overShort.map(
+    ({ atUnixMs, account, denomination, difference, reason, note, reference }) => {
+      const values = { count: Math.abs(difference), denomination, currency: machine.currency };
+      const found = say(difference < 0 ? 'short' : 'over', values);
+      const told = reason === null ? '' : (reasons[`reason.${reason}`] ?? reason);
+      const why = [told, note].filter((part) => part !== '').join(': ');
+      return `${instant(atUnixMs).slice(0, 10)} ${account}: ${found}, ${why} (${reference})`;
+    },
+  );
+}
+
+function documentLine(document: StatusView['documents'][number], say: SayStatus): string {
+  const { type, direction, ageMs, refused, pending } = document;
+  const age = ageMs === null ? say('never') : say('old', { age: duration(ageMs) });
+  return plain(
+    [
+      say(`document.${direction}`, { type, age }),
+      ...(refused === null ? [] : [say('refused', { why: refused })]),
+      ...(pending ? [say('pending')] : []),
+    ].join(', '),
+  );
+}
+
+const noteLines = ({ accounts, machine: { currency } }: StatusView, say: SayStatus): string[] =>
+  accounts.map(({ account, denomination, count }) =>
+    say('pile', { account, denomination, count, currency }),
+  );
