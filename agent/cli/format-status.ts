@@ -27,7 +27,7 @@ export function formatStatus(
     row(say('row.signer'), [words(status.signer)]),
     row(say('row.relays'), orNone(status.relays.map(relayLine))),
     row(say('row.clock'), [
-      clockOffsetMs === null ? say('clockUnknown') : say('clock', { ms: clockOffsetMs }),
+      clockOffsetMs === null ? say('clockUnknown') : say('clock', { ms: Math.round(clockOffsetMs) }),
     ]),
     row(say('row.acceptor'), [words(status.acceptor)]),
     row(say('row.dispenser'), [words(status.dispenser)]),

@@ -203,6 +203,11 @@ test('status and probe speak Spanish, with what devices and the operator say as 
   expect(formatDevice(silent, 'es')).toContain('En /dev/ttyS0 no responde nada');
 });
 
+test('the clock is off by whole milliseconds', () => {
+  const status = new FakeService(idleView).status();
+  expect(formatStatus({ ...status, clockOffsetMs: 327.16 })).toMatch(/^Clock {8}327 ms off$/m);
+});
+
 test('a word that a newer agent has is shown as it is', () => {
   const status = new FakeService(idleView).status();
   const [bay] = status.cashUnits;
