@@ -141,7 +141,7 @@ export class Breaker {
     machine.validatorCable.clearFaults();
     machine.dispenserCable.clearFaults();
     this.#setLine({});
-    for (const line of machine.lines) line.heal();
+    this.#healLines();
     this.#mendBunker();
     this.#mendWallet();
   }
@@ -281,10 +281,15 @@ export class Breaker {
     }
     this.#later(forMs, () => {
       this.#setLine({});
-      if (this.#all.life.isDead) return;
-      for (const line of this.#all.lines) line.heal();
+      this.#healLines();
     });
     return true;
+  }
+
+  /** The lines of a dead program stay cut: it must hear nothing any more. */
+  #healLines(): void {
+    if (this.#all.life.isDead) return;
+    for (const line of this.#all.lines) line.heal();
   }
 
   #bunker({ name, forMs }: FaultOn<'bunker'>): boolean {
