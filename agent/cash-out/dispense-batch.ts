@@ -17,6 +17,7 @@ import { position, type TransactionId } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
 import type { Intent } from '#state/intents.ts';
 import { bayAccount } from '#state/note-ledger.ts';
+import { noteDoubt } from '../exchange/doubt.ts';
 import { formatMoney } from '../format.ts';
 import type { BatchOutcome, Plan } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
@@ -31,6 +32,9 @@ import { oweCash, saleOf } from './sale.ts';
 
 /** How long notes may lie in the slot before the machine goes on without their being taken. */
 export const TAKE_MS = 60_000;
+
+/** A command whose end nobody knows may be carried out as late as this, ms; all are far faster. */
+const LATE_MS = 600_000;
 
 const POLICY = recoveryPolicy.dispense;
 
@@ -169,6 +173,28 @@ function settle(
 export function doubtBay({ store }: Parts, bay: UnitCount['position']): void {
   const unit = store.cashUnits.get(bay);
   if (unit) store.cashUnits.put({ ...unit, accuracy: 'inaccurate' });
+}
+
+/**
+ * The dispenser has answered again. Until then it may still have carried out a command whose end
+ * nobody knows: counts of its bays that were written before are in doubt as well. Inside a commit.
+ */
+export function doubtLateActs(parts: Parts): void {
+  const { store, clock } = parts;
+  for (const { kind, transactionId, createdAtUnixMs } of store.obligations.list({ open: true })) {
+    if (kind !== POLICY.unknown.owes || transactionId === undefined) continue;
+    if (Math.abs(clock.now() - createdAtUnixMs) > LATE_MS) continue;
+    const unknown = store.intents
+      .forTransaction(transactionId)
+      .filter((intent) => intent.kind === 'dispense' && intent.outcome === 'unknown');
+    for (const { body, openedAtUnixMs } of unknown) {
+      for (const { position: bay } of bodySchema.parse(body).units) {
+        if (isCountedSince(parts, bay, openedAtUnixMs)) continue;
+        doubtBay(parts, bay);
+        noteDoubt(parts, bay);
+      }
+    }
+  }
 }
 
 /** The notes that are said to have reached the customer. */

@@ -16,7 +16,7 @@ import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
 import { DeviceError, messageOf } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
 import { forgetLastCredit, giveBack, takeUnexpectedCredit } from '../cash-in/note.ts';
-import { bookOut, doubtBay } from '../cash-out/dispense-batch.ts';
+import { bookOut, doubtBay, doubtLateActs } from '../cash-out/dispense-batch.ts';
 import { noteCassettes } from '../exchange/cassettes.ts';
 import { doubtRemovedBay, takeAwayCashBox } from '../exchange/unattended.ts';
 import type { Parts } from '../parts.ts';
@@ -250,6 +250,7 @@ export class DeviceWatch {
         bookOut(this.#parts, undefined, position, 'reject', rejected);
         doubtBay(this.#parts, position);
       }
+      if (outcome.kind === 'answered') doubtLateActs(this.#parts);
       store.journal.append('initialise.settled', {
         device: 'dispenser',
         outcome: outcome.kind,
