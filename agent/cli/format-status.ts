@@ -14,7 +14,8 @@ export function formatStatus(
   language: Language = status.machine.language,
 ): string {
   const say = statusVoice(language);
-  const { machine, journal, clockOffsetMs } = status;
+  const { machine, journal } = status;
+  const offMs = status.clockOffsetMs;
   const rate = machine.rateMinorPerBtc;
   const price = rate === null ? '' : fiat(rate, machine.currency, machine.minorDigits);
   const orNone = (lines: readonly string[]) => (lines.length === 0 ? [say('none')] : lines);
@@ -27,7 +28,7 @@ export function formatStatus(
     row(say('row.signer'), [words(status.signer)]),
     row(say('row.relays'), orNone(status.relays.map(relayLine))),
     row(say('row.clock'), [
-      clockOffsetMs === null ? say('clockUnknown') : say('clock', { ms: Math.round(clockOffsetMs) }),
+      offMs === null ? say('clockUnknown') : say('clock', { ms: Math.round(offMs) }),
     ]),
     row(say('row.acceptor'), [words(status.acceptor)]),
     row(say('row.dispenser'), [words(status.dispenser)]),

@@ -1,4 +1,4 @@
-/** What `spire status` and `spire probe` say, in English. Names on the left have 12 letters at most. */
+/** What `spire status` and `spire probe` say, in English. Names on the left: 12 letters at most. */
 export const statusEn = {
   'row.state': 'State',
   'row.cashIn': 'Cash-in',
