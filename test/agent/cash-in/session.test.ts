@@ -5,6 +5,7 @@ import { depositNote, returnNote } from '#agent/cash-in/note.ts';
 import { arm, conclude, disarm, judge, quote } from '#agent/cash-in/session.ts';
 import { FRESH_MS, learnCap, totalOf, transactionOf } from '#agent/cash-in/terms.ts';
 import { hashClaimCode } from '#agent/claim-code.ts';
+import { StoreError } from '#protocol/base/errors.ts';
 import { newIntentId, type TransactionId } from '#protocol/base/ids.ts';
 import { minorPerBtc, sats } from '#protocol/base/money.ts';
 import { CashInRig, dollars, FEES, RATE } from '#test/support/cash-in-rig.ts';
@@ -349,6 +350,23 @@ describe('at escrow', () => {
     rig.keeper.fund(1_000_000);
     await escrow(rig, 20);
     expect(await rig.run(rig.parts.walletWatch.balance(FRESH_MS))).toBe(known);
+    news.stop();
+  });
+
+  test('a balance that cannot be renewed for want of a disk ends nothing', async () => {
+    const rig = await new CashInRig().ready();
+    await open(rig);
+    const { clock } = rig;
+    const balance = () => Promise.reject(new StoreError('hardwareError', 'the disk is full'));
+    const parts = { ...rig.parts, walletWatch: { balance, named: () => true } };
+    const news = createActor(cashInActors(parts, rig.withdraws).acceptorNews).start();
+    const unheard: unknown[] = [];
+    const hear = (err: unknown) => unheard.push(err);
+    process.on('unhandledRejection', hear);
+    await escrow(rig, 20);
+    await clock.advance(500);
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
     news.stop();
   });
 
