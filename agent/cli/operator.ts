@@ -7,7 +7,14 @@ import type { OperatorChange } from '../identity/operator.ts';
 import type { CredentialSources } from '../upkeep/sealing-key.ts';
 import { ask } from './client.ts';
 import { CommandError, exitCode } from './exit.ts';
-import { type Common, jsonOption, print, socketOption, type Terminal } from './terminal.ts';
+import {
+  type Common,
+  jsonOption,
+  print,
+  socketOption,
+  stateOption,
+  type Terminal,
+} from './terminal.ts';
 
 interface SetOptions extends Common {
   readonly by: string;
@@ -35,7 +42,7 @@ export function addOperator(program: Command, terminal: Terminal): void {
     .requiredOption('--by <name>', 'who sets it')
     .requiredOption('--reason <words>', 'why the key is another one')
     .option('--yes', 'without asking')
-    .option('--state <folder>', 'where the machine keeps its state', '/var/lib/spire')
+    .addOption(stateOption())
     .addOption(sealingKeyOption())
     .addOption(jsonOption())
     .addOption(socketOption())

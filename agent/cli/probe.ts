@@ -2,32 +2,31 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { SerialPortEntry } from '#hal/serial-ports.ts';
-import { type DeviceView, deviceView, machineView } from '../api/schemas.ts';
+import { type DeviceView, deviceView } from '../api/schemas.ts';
 import type { Attempt } from '../probe/probe.ts';
-import type { Language } from '../texts/fill.ts';
 import { ask } from './client.ts';
 import { CommandError, exitCode } from './exit.ts';
 import { plain } from './format.ts';
 import { formatDevice, formatPorts } from './format-probe.ts';
+import { languageOf, languageOption, type Speaking } from './language.ts';
 import {
   type Common,
+  configOption,
   type End,
   jsonOption,
-  languageOption,
   print,
-  read,
   socketOption,
+  stateOption,
   type Terminal,
 } from './terminal.ts';
 
-interface ProbeCommandOptions extends Common {
+interface ProbeCommandOptions extends Speaking {
   readonly port?: string;
   readonly protocol?: string;
   readonly currency: string;
   readonly watch?: true;
   readonly state: string;
   readonly config: string;
-  readonly language?: Language;
 }
 
 /** A port, and which device of the running agent is on it. */
@@ -52,8 +51,8 @@ export function addProbe(program: Command, terminal: Terminal, end: End): void {
     .option('--protocol <name>', 'try this one only')
     .option('--currency <code>', 'whose notes are shown', currencyOf, 'USD')
     .option('--watch', 'open the slot and tell what happens, until Ctrl-C; notes are given back')
-    .option('--state <folder>', 'where the machine keeps its state', '/var/lib/spire')
-    .option('--config <file>', 'whose language is spoken while none runs', '/etc/spire/spire.json')
+    .addOption(stateOption())
+    .addOption(configOption('whose language is spoken while no agent runs'))
     .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
@@ -88,15 +87,6 @@ async function heldByAgent({ socket }: Common): Promise<readonly DeviceView[] | 
   }
 }
 
-/** The one asked for, or the machine's own. */
-async function languageOf(options: ProbeCommandOptions, isAgentThere: boolean): Promise<Language> {
-  if (options.language) return options.language;
-  if (isAgentThere) return (await read(options, 'machine', machineView)).language;
-  // Loaded only here: it opens what belongs to the agent, which is away.
-  const { languageWithoutAgent } = await import('../doctor/without-agent.ts');
-  return languageWithoutAgent(options.config);
-}
-
 async function list(
   terminal: Terminal,
   options: ProbeCommandOptions,
@@ -107,7 +97,7 @@ async function list(
     const holder = held?.find(({ port }) => realPort(port) === realPort(entry.path));
     return { ...entry, heldBy: holder?.device ?? null };
   });
-  const language = await languageOf(options, held !== undefined);
+  const language = await languageOf(options);
   print(terminal, options, ports, () => formatPorts(ports, language));
 }
 
@@ -119,7 +109,7 @@ async function probe(
   held: readonly DeviceView[] | undefined,
 ): Promise<boolean> {
   const { realPort } = await import('#hal/serial-ports.ts');
-  const language = await languageOf(options, held !== undefined);
+  const language = await languageOf(options);
   const show = (result: ProbeResult) =>
     print(terminal, options, result, () => formatDevice(result, language));
   const holder = held?.find((one) => realPort(one.port) === realPort(port));

@@ -12,13 +12,13 @@ import {
   settleResult,
   statusView,
 } from '../api/schemas.ts';
-import type { Language } from '../texts/fill.ts';
 import { addBackup } from './backup.ts';
 import { ask } from './client.ts';
 import { addDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCode, exitOf, wordsOf } from './exit.ts';
 import { formatDocuments, formatEntry } from './format.ts';
 import { formatStatus } from './format-status.ts';
+import { languageOption, type Speaking } from './language.ts';
 import { addObligations } from './obligations.ts';
 import { addOperator, sealingKeyOption } from './operator.ts';
 import { addProbe } from './probe.ts';
@@ -28,10 +28,10 @@ import { addTechnician } from './technician.ts';
 import {
   type Common,
   jsonOption,
-  languageOption,
   print,
   read,
   socketOption,
+  stateOption,
   type Terminal,
 } from './terminal.ts';
 import { addUpdate } from './update.ts';
@@ -137,7 +137,7 @@ function addReadingVerbs(
       .addOption(socketOption());
   verb('status', 'how the machine is; exit code 1 when the journal is not whole')
     .addOption(languageOption())
-    .action(async (options: Common & { readonly language?: Language }) => {
+    .action(async (options: Speaking) => {
       const status = await read(options, 'status', statusView);
       print(terminal, options, status, () => formatStatus(status, options.language));
       if (status.journal.chain !== 'ok') end(exitCode.fault);
@@ -254,7 +254,7 @@ function addPair(program: Command, terminal: Terminal): void {
     .requiredOption('--transport <npub>', "the public key that the wallet's server answers with")
     .requiredOption('--wallet <id>', 'the wallet that this machine works with')
     .option('--allow-private-relays', 'take relays on this computer and its networks')
-    .option('--state <folder>', 'where the machine keeps its state', '/var/lib/spire')
+    .addOption(stateOption())
     .addOption(sealingKeyOption())
     .addOption(jsonOption())
     .action(async (seed: string, options: PairOptions) => {

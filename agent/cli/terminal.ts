@@ -4,7 +4,6 @@ import { Option } from 'commander';
 import type { z } from 'zod';
 import type { Clock } from '#protocol/base/clock.ts';
 import { systemCode } from '#protocol/base/errors.ts';
-import { languages } from '../texts/fill.ts';
 import { ask, DEFAULT_SOCKET } from './client.ts';
 import { type ExitCode, exitCode } from './exit.ts';
 
@@ -79,9 +78,9 @@ export const socketOption = (): Option =>
 /** Where the state's files are, for what works on them itself. */
 export const stateOption = (): Option =>
   new Option('--state <folder>', 'where the machine keeps its state').default('/var/lib/spire');
-/** In which language people are told. */
-export const languageOption = (): Option =>
-  new Option('--language <language>', "the machine's own unless given").choices(languages);
+/** The machine's configuration, for what is done while the agent is away. */
+export const configOption = (use: string): Option =>
+  new Option('--config <file>', use).default('/etc/spire/spire.json');
 /** For programs instead of people. */
 export const jsonOption = (): Option => new Option('--json', 'for programs');
 

@@ -40,5 +40,11 @@ export function say(code: string, key: SaidKey, values?: Values): Said {
 /** The customer's sentence for a closed direction; the operator's, with its details, is kept. */
 export const reasonKey = (code: ReasonCode): SaidKey => `reason.${code}`;
 
+/** The same in a language; undefined for a reason that a newer agent may have. */
+export function reasonText(language: Language, code: string): string | undefined {
+  const key = `reason.${code}`;
+  return isSaidKey(key) ? customerTexts[language].said[key] : undefined;
+}
+
 /** Whether the catalogue has such a sentence. */
 export const isSaidKey = (key: string): key is SaidKey => Object.hasOwn(saidEn, key);

@@ -1,5 +1,5 @@
 /** What `spire doctor` found, as sentences of the catalogue that every language can say. */
-import { customerTexts } from './customer.ts';
+import { reasonText } from './customer.ts';
 import { doctorEn } from './doctor-en.ts';
 import { doctorEs } from './doctor-es.ts';
 import { fill, type Language, type Values } from './fill.ts';
@@ -53,8 +53,8 @@ export function doctorText(
       isKey(name) ? texts[name] : whole,
     );
   const said = Object.fromEntries(Object.entries(values).map(([name, one]) => [name, own(one)]));
-  const reasons: Readonly<Record<string, string>> = customerTexts[language].said;
-  const reason = 'code' in values ? { reason: reasons[`reason.${values.code}`] ?? '' } : {};
+  const reason =
+    'code' in values ? { reason: reasonText(language, String(values.code)) ?? '' } : {};
   const age = 'ageMs' in values ? { age: ageText(language, Number(values.ageMs)) } : {};
   return fill(texts[key], { ...said, ...reason, ...age });
 }

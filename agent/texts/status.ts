@@ -1,5 +1,5 @@
 /** How a machine and its devices are, in the words of `spire status` and `spire probe`. */
-import { customerTexts } from './customer.ts';
+import { reasonText } from './customer.ts';
 import { fill, type Language, type Values } from './fill.ts';
 import { statusEn } from './status-en.ts';
 import { statusEs } from './status-es.ts';
@@ -30,7 +30,6 @@ export function closedText(
   language: Language,
   { code, text }: { readonly code: string; readonly text: string },
 ): string {
-  const reasons: Readonly<Record<string, string>> = customerTexts[language].said;
-  const own = language === 'en' ? undefined : reasons[`reason.${code}`];
+  const own = language === 'en' ? undefined : reasonText(language, code);
   return own === undefined ? `${code}: ${text}` : `${code}: ${own} (${text})`;
 }

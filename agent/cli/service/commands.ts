@@ -1,21 +1,15 @@
 /** `spire service`: a field visit, led by questions or by a file; and what a person on site says. */
 import { readFileSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Clock, systemClock } from '#protocol/base/clock.ts';
 import { messageOf } from '#protocol/base/errors.ts';
 import type { ExchangeView, RecordView } from '../../api/visit-schemas.ts';
-import { type Language, languages } from '../../texts/fill.ts';
+import type { Language } from '../../texts/fill.ts';
 import { type Speak, speaker, whyText } from '../../texts/technician.ts';
 import { CommandError, type ExitCode, exitCode } from '../exit.ts';
-import {
-  type Common,
-  type End,
-  jsonOption,
-  print,
-  socketOption,
-  type Terminal,
-} from '../terminal.ts';
+import { languageOption, type Speaking } from '../language.ts';
+import { type End, jsonOption, print, socketOption, type Terminal } from '../terminal.ts';
 import { addAccepting } from './accept.ts';
 import type { Wish } from './ask-question.ts';
 import { countBags } from './bag-file.ts';
@@ -25,10 +19,9 @@ import { type BagFile, bagFile, type VisitFile, visitFile, wishOf } from './visi
 import { VisitLine } from './visit-line.ts';
 import { recordText, summaryLines } from './words.ts';
 
-interface ServiceOptions extends Common {
+interface ServiceOptions extends Speaking {
   readonly invite?: true;
   readonly jsonFile?: string;
-  readonly language?: Language;
 }
 
 /** Adds the verb. */
@@ -40,9 +33,7 @@ export function addService(program: Command, terminal: Terminal, end: End): void
     .enablePositionalOptions()
     .option('--invite', 'for the first time, with the invite that the owner has made')
     .option('--json-file <file>', 'answers from a file, without questions; - for standard input')
-    .addOption(
-      new Option('--language <language>', "the machine's own unless given").choices(languages),
-    )
+    .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
     .action(async (options: ServiceOptions) => {
