@@ -5,35 +5,47 @@ import type { DepositOutcome, ReturnOutcome } from './cash-acceptor.ts';
 /** How depositing or giving back ends; both have the same ends. */
 export type NoteOutcome = DepositOutcome & ReturnOutcome;
 
-/** How long a decision may take, and who is told when it takes longer. */
-export interface DecisionBounds {
-  /** Until `late`: what plainly did not begin may be undone. */
-  readonly limitMs: number;
-  /** From there until `gaveUp`: whoever waits is told `unknown`. */
-  readonly lastMs: number;
-  readonly onBound: (input: { readonly kind: 'late' | 'gaveUp'; readonly reason: string }) => void;
+/** What a dialogue is told of a decision. */
+export type DecisionInput =
+  | { readonly kind: 'deposit' | 'return' }
+  /** The first bound has passed: a deposit that plainly did not begin may be undone. */
+  | { readonly kind: 'late'; readonly reason: string }
+  /** The last bound has passed, or the device is out of touch: who waits is told `unknown`. */
+  | { readonly kind: 'gaveUp'; readonly reason: string };
+
+/** How long a decision may take, and the dialogue that ends it. */
+export interface DecisionParts {
+  readonly clock: Clock;
+  /** From `deposit` until `late`. */
+  readonly depositTimeoutMs: number;
+  /** From `return` until `late`, and from there until `gaveUp`. */
+  readonly returnTimeoutMs: number;
+  readonly step: (input: DecisionInput) => void;
 }
 
 /** One decision at a time. The dialogue says when it has ended, and how. */
 export class Decision {
-  readonly #clock: Clock;
+  readonly #parts: DecisionParts;
   #end: ((outcome: NoteOutcome) => void) | undefined;
   #cancelBound: CancelTimer = () => undefined;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(parts: DecisionParts) {
+    this.#parts = parts;
   }
 
-  /** Begins one; the promise is kept by `end`. */
-  begin({ limitMs, lastMs, onBound }: DecisionBounds): Promise<NoteOutcome> {
+  /** Tells the dialogue, and of time that passes; the promise is kept by `end`. */
+  make(kind: 'deposit' | 'return'): Promise<NoteOutcome> {
+    const { clock, depositTimeoutMs, returnTimeoutMs, step } = this.#parts;
     const { promise, resolve } = Promise.withResolvers<NoteOutcome>();
     this.#end = resolve;
-    this.#cancelBound = this.#clock.after(limitMs, () => {
-      const giveUp = () => onBound({ kind: 'gaveUp', reason: 'no end in time' });
+    const limitMs = kind === 'deposit' ? depositTimeoutMs : returnTimeoutMs;
+    this.#cancelBound = clock.after(limitMs, () => {
+      const giveUp = () => step({ kind: 'gaveUp', reason: 'no end in time' });
       // Before it is told: being late may be the end.
-      this.#cancelBound = this.#clock.after(lastMs, giveUp);
-      onBound({ kind: 'late', reason: `no end within ${limitMs} ms` });
+      this.#cancelBound = clock.after(returnTimeoutMs, giveUp);
+      step({ kind: 'late', reason: `no end within ${limitMs} ms` });
     });
+    step({ kind });
     return promise;
   }
 

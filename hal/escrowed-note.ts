@@ -5,7 +5,8 @@
  * Source: cash-hardware.md, appendix B.
  */
 import type { MinorUnits } from '#protocol/base/money.ts';
-import type { CashAcceptorEvent, DepositOutcome, ReturnOutcome } from './cash-acceptor.ts';
+import type { CashAcceptorEvent } from './cash-acceptor.ts';
+import type { DecisionInput, NoteOutcome } from './decision.ts';
 
 /** Most words of evidence kept for one note. */
 const TRAIL_MAX = 32;
@@ -44,11 +45,22 @@ export interface NoteState {
 /** The two commands that move a note. */
 export type Move = 'stack' | 'return';
 
+/** What can happen to it, beside what the device says. */
+export type NoteInput =
+  | DecisionInput
+  /** The command has left. */
+  | { readonly kind: 'sent'; readonly command: Move }
+  /** The answer to it; whether that was a word of its own that it was heard. */
+  | { readonly kind: 'answered'; readonly acknowledged: boolean; readonly evidence: string }
+  /** The device is about to be made ready; where the note then goes, who does it says. */
+  | { readonly kind: 'initialising' }
+  | { readonly kind: 'creditTold' };
+
 /** What is to be done about it. */
 export type NoteEffect =
   | { readonly kind: 'tell'; readonly event: CashAcceptorEvent }
-  | { readonly kind: 'depositEnded'; readonly outcome: DepositOutcome }
-  | { readonly kind: 'returnEnded'; readonly outcome: ReturnOutcome }
+  /** What the agent waits for has ended. */
+  | { readonly kind: 'ended'; readonly outcome: NoteOutcome }
   /** Let the command leave now, unless the note is gone by the time that the line is free. */
   | { readonly kind: 'send'; readonly command: Move };
 
@@ -70,9 +82,39 @@ export const nothingInside: NoteState & { readonly note: undefined } = {
 /** A note that has just come to escrow. */
 export const newNote = { stackSent: false, returnSent: false, leaving: false } as const;
 
-/** What was sent and seen, for a record. */
-export function evidenceOf({ trail }: NoteState): string {
-  return trail.join('; ');
+/** Whether a note waits in escrow that was announced, and of which nothing is decided yet. */
+export function isUndecided({ note, operation }: NoteState): boolean {
+  return note?.value !== undefined && !note.stackSent && !note.returnSent && operation === 'none';
+}
+
+/** The next state, when it was not the device that said something. */
+export function onNoteInput<State extends NoteState>(
+  state: State,
+  input: NoteInput,
+  isInEscrow: boolean,
+): Step<State> {
+  switch (input.kind) {
+    case 'deposit':
+    case 'return':
+      return withCommand({ ...state, operation: input.kind }, isInEscrow);
+    case 'sent': {
+      const isStack = input.command === 'stack';
+      const change = isStack ? { stackSent: true } : { returnSent: true };
+      return only(noted(withNote(state, change), `${input.command} sent`));
+    }
+    case 'answered': {
+      const returnAcknowledged = input.acknowledged && state.note?.returnSent === true;
+      return only(noted(withNote(state, { returnAcknowledged }), input.evidence));
+    }
+    case 'late':
+      return onLate(noted(state, input.reason), isInEscrow);
+    case 'gaveUp':
+      return ended(noted(state, input.reason), 'unknown');
+    case 'initialising':
+      return only({ ...state, note: undefined, inserted: false });
+    case 'creditTold':
+      return only({ ...state, credit: state.credit === 'pending' ? 'reported' : state.credit });
+  }
 }
 
 /**
@@ -108,12 +150,29 @@ export function mayLeave(
  * was lost, or had no effect. It is not repeated; the note is asked back, and what the device then
  * does is proof either way.
  */
-export function onLate<State extends NoteState>(state: State, isInEscrow: boolean): Step<State> {
+function onLate<State extends NoteState>(state: State, isInEscrow: boolean): Step<State> {
   const { note, operation } = state;
   if (operation === 'deposit' && note?.stackSent && !note.returnSent && isInEscrow) {
     return { state, effects: [{ kind: 'send', command: 'return' }] };
   }
   return ended(state, 'unknown');
+}
+
+/** Another note than before has come to escrow; one of no known value goes back. */
+export function onNewNote<State extends NoteState>(
+  state: State,
+  note: NonNullable<State['note']>,
+  { words, isInEscrow }: { readonly words: string; readonly isInEscrow: (state: State) => boolean },
+): Step<State> {
+  const next: State = { ...state, note, inserted: true, credit: 'none', trail: [words] };
+  const { effects } =
+    note.value === undefined
+      ? withCommand(next, isInEscrow(next))
+      : { effects: [tell({ kind: 'note.escrowed', value: note.value })] };
+  return {
+    state: next,
+    effects: state.inserted ? effects : [tell({ kind: 'note.inserted' }), ...effects],
+  };
 }
 
 /** Something is drawn in; a credit of before is over with it. */
@@ -165,8 +224,7 @@ export function onNewCredit<State extends NoteState>(
   const next: State = { ...state, credit: 'reported', note: undefined, inserted: false };
   if (value !== undefined && state.operation !== 'none') {
     const outcome = { kind: 'deposited', value, evidence: evidenceOf(state) } as const;
-    const kind = state.operation === 'deposit' ? 'depositEnded' : 'returnEnded';
-    return { state: { ...next, operation: 'none' }, effects: [{ kind, outcome }] };
+    return { state: { ...next, operation: 'none' }, effects: [{ kind: 'ended', outcome }] };
   }
   const { state: idle, effects } = ended(next, 'unknown');
   if (!inService) return { state: { ...idle, credit: 'pending' }, effects };
@@ -180,11 +238,12 @@ export function ended<State extends NoteState>(
 ): Step<State> {
   if (state.operation === 'none') return only(state);
   const outcome = { kind, evidence: evidenceOf(state) };
-  const effect: NoteEffect =
-    state.operation === 'deposit'
-      ? { kind: 'depositEnded', outcome }
-      : { kind: 'returnEnded', outcome };
-  return { state: { ...state, operation: 'none' }, effects: [effect] };
+  return { state: { ...state, operation: 'none' }, effects: [{ kind: 'ended', outcome }] };
+}
+
+/** What was sent and seen, for a record. */
+function evidenceOf({ trail }: NoteState): string {
+  return trail.join('; ');
 }
 
 /** Changes what is known of the note, if there is one. */

@@ -6,10 +6,10 @@
 import type { MinorUnits } from '#protocol/base/money.ts';
 import {
   type EscrowedNote,
-  ended,
   type Move,
   mayLeave,
   type NoteEffect,
+  type NoteInput,
   type NoteState,
   newNote,
   noted,
@@ -17,9 +17,10 @@ import {
   onAccepting,
   onClear,
   onDisturbed,
-  onLate,
   only,
   onNewCredit,
+  onNewNote,
+  onNoteInput,
   type Step,
   tell,
   withCommand,
@@ -49,19 +50,7 @@ export type DialogueInput =
       /** Value of the note that ESCROW or BILL STACKED names. */
       readonly value: MinorUnits | undefined;
     }
-  | { readonly kind: 'deposit' }
-  | { readonly kind: 'return' }
-  | { readonly kind: 'stackSent' }
-  | { readonly kind: 'returnSent' }
-  /** The answer to STACK or RETURN. */
-  | { readonly kind: 'answered'; readonly acknowledged: boolean; readonly evidence: string }
-  /** The first bound has passed: a deposit that plainly did not begin may be undone. */
-  | { readonly kind: 'late'; readonly reason: string }
-  /** The device is out of touch, or the last bound has passed: who waits is told `unknown`. */
-  | { readonly kind: 'gaveUp'; readonly reason: string }
-  /** RESET is about to leave; it decides where the note goes, and who sent it says so. */
-  | { readonly kind: 'reset' }
-  | { readonly kind: 'creditTold' }
+  | NoteInput
   | { readonly kind: 'creditConfirmed' };
 
 /** What is to be done about it. */
@@ -86,27 +75,10 @@ export function advance(state: NoteDialogue, input: DialogueInput): DialogueStep
   switch (input.kind) {
     case 'status':
       return onStatus(state, input);
-    case 'deposit':
-    case 'return':
-      return withCommand({ ...state, operation: input.kind }, isInEscrow(state));
-    case 'stackSent':
-      return only(noted(withNote(state, { stackSent: true }), 'STACK sent'));
-    case 'returnSent':
-      return only(noted(withNote(state, { returnSent: true }), 'RETURN sent'));
-    case 'answered': {
-      const returnAcknowledged = input.acknowledged && state.note?.returnSent === true;
-      return only(noted(withNote(state, { returnAcknowledged }), input.evidence));
-    }
-    case 'late':
-      return onLate(noted(state, input.reason), isInEscrow(state));
-    case 'gaveUp':
-      return ended(noted(state, input.reason), 'unknown');
-    case 'reset':
-      return only({ ...state, note: undefined, inserted: false });
-    case 'creditTold':
-      return only({ ...state, credit: state.credit === 'pending' ? 'reported' : state.credit });
     case 'creditConfirmed':
       return onConfirmed(state);
+    default:
+      return onNoteInput(state, input, isInEscrow(state));
   }
 }
 
@@ -159,21 +131,9 @@ function onEscrow(before: NoteDialogue, input: StatusInput): DialogueStep {
   }
   const { state, effects } = before.note ? onClear(before, escrowCodeOf(before)) : only(before);
   if (!input.inService) return { state, effects };
-  const { value } = input;
-  const note = { type, value, ...newNote };
-  const next: NoteDialogue = {
-    ...state,
-    note,
-    inserted: true,
-    credit: 'none',
-    trail: [describeStatus(input.status)],
-  };
-  const inserted: DialogueEffect[] = state.inserted ? [] : [tell({ kind: 'note.inserted' })];
-  const news =
-    value === undefined
-      ? withCommand(next, isInEscrow(next)).effects
-      : [tell({ kind: 'note.escrowed', value })];
-  return { state: next, effects: [...effects, ...inserted, ...news] };
+  const note = { type, value: input.value, ...newNote };
+  const news = onNewNote(state, note, { words: describeStatus(input.status), isInEscrow });
+  return { state: news.state, effects: [...effects, ...news.effects] };
 }
 
 /** Whether a command may leave for the note that waits in escrow now. */

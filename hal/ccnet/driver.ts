@@ -18,6 +18,7 @@ import type {
   ReturnOutcome,
 } from '../cash-acceptor.ts';
 import { Decision, type NoteOutcome } from '../decision.ts';
+import { isUndecided } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { type CcnetStatus, describeStatus } from './commands.ts';
@@ -101,9 +102,10 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#port = parts.port;
     this.#clock = parts.clock;
     this.#nextStatus = new NextNews(parts.clock);
-    this.#decision = new Decision(parts.clock);
     this.#log = parts.log;
     this.#options = { ...CCNET_DEFAULTS, ...parts.options };
+    const step = (input: DialogueInput) => this.#step(input);
+    this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
   }
 
   values(): readonly MinorUnits[] {
@@ -169,7 +171,7 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#service = 'initialising';
     this.#acceptTurn++;
     this.#enabled = [];
-    this.#step({ kind: 'reset' });
+    this.#step({ kind: 'initialising' });
     const outcome = await initialiseDevice(
       {
         clock: this.#clock,
@@ -221,11 +223,11 @@ export class CcnetAcceptor implements CashAcceptor {
   }
 
   async deposit(): Promise<DepositOutcome> {
-    return this.#decide('deposit', this.#options.depositTimeoutMs);
+    return this.#decide('deposit');
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    return this.#decide('return', this.#options.returnTimeoutMs);
+    return this.#decide('return');
   }
 
   async confirmDeposit(): Promise<void> {
@@ -326,12 +328,8 @@ export class CcnetAcceptor implements CashAcceptor {
       case 'tell':
         this.#news.tell(effect.event);
         return;
-      case 'depositEnded':
-        this.#log.info({ ...effect.outcome }, 'ccnet deposit ended');
-        this.#decision.end(effect.outcome);
-        return;
-      case 'returnEnded':
-        this.#log.info({ ...effect.outcome }, 'ccnet return ended');
+      case 'ended':
+        this.#log.info({ ...effect.outcome }, 'ccnet note ended');
         this.#decision.end(effect.outcome);
         return;
       case 'acknowledge':
@@ -349,7 +347,7 @@ export class CcnetAcceptor implements CashAcceptor {
       command,
       beforeSend: () => {
         if (!this.#isOnline() || !mayStillSend(this.#dialogue, command)) return false;
-        this.#step({ kind: command === 'stack' ? 'stackSent' : 'returnSent' });
+        this.#step({ kind: 'sent', command });
         return true;
       },
     });
@@ -359,13 +357,10 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#step({ kind: 'answered', acknowledged, evidence });
   }
 
-  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
-    this.#requireNote();
-    const lastMs = this.#options.returnTimeoutMs;
-    const onBound = (input: DialogueInput) => this.#step(input);
-    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
-    this.#step({ kind });
-    return outcome;
+  #decide(kind: 'deposit' | 'return'): Promise<NoteOutcome> {
+    this.#requireContact();
+    if (isUndecided(this.#dialogue) && this.#isOnline()) return this.#decision.make(kind);
+    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #valueOf(status: CcnetStatus): MinorUnits | undefined {
@@ -398,15 +393,6 @@ export class CcnetAcceptor implements CashAcceptor {
 
   #isOnline(): boolean {
     return this.#contact?.isOnline === true;
-  }
-
-  #requireNote(): void {
-    this.#requireContact();
-    const { note, operation } = this.#dialogue;
-    const isDecided = note?.stackSent === true || note?.returnSent === true;
-    const isFree = note?.value !== undefined && !isDecided && operation === 'none';
-    if (isFree && this.#isOnline()) return;
-    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #error(code: AtmErrorCode, reason: string): DeviceError {

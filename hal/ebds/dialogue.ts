@@ -9,6 +9,7 @@ import {
   type Move,
   mayLeave,
   type NoteEffect,
+  type NoteInput,
   type NoteState,
   newNote,
   noted,
@@ -16,9 +17,10 @@ import {
   onAccepting,
   onClear,
   onDisturbed,
-  onLate,
   only,
   onNewCredit,
+  onNewNote,
+  onNoteInput,
   type Step,
   tell,
   withCommand,
@@ -50,22 +52,7 @@ export interface StatusInput {
 }
 
 /** What can happen. */
-export type DialogueInput =
-  | StatusInput
-  | { readonly kind: 'deposit' }
-  | { readonly kind: 'return' }
-  | { readonly kind: 'stackSent' }
-  | { readonly kind: 'returnSent' }
-  /** What became of the command itself, for the evidence. */
-  | { readonly kind: 'answered'; readonly evidence: string }
-  /** The first bound has passed: a deposit that plainly did not begin may be undone. */
-  | { readonly kind: 'late'; readonly reason: string }
-  /** The device is out of touch, or the last bound has passed: who waits is told `unknown`. */
-  | { readonly kind: 'gaveUp'; readonly reason: string }
-  /** Initialising begins; it decides where the note goes, and who does it says so. */
-  | { readonly kind: 'initialising' }
-  | { readonly kind: 'creditTold' }
-  | { readonly kind: 'creditConfirmed' };
+export type DialogueInput = StatusInput | NoteInput | { readonly kind: 'creditConfirmed' };
 
 /** What is to be done about it. */
 export type DialogueEffect = NoteEffect;
@@ -88,25 +75,10 @@ export function advance(state: NoteDialogue, input: DialogueInput): DialogueStep
   switch (input.kind) {
     case 'status':
       return onStatus(state, input);
-    case 'deposit':
-    case 'return':
-      return withCommand({ ...state, operation: input.kind }, isInEscrow(state));
-    case 'stackSent':
-      return only(noted(withNote(state, { stackSent: true }), 'stack sent'));
-    case 'returnSent':
-      return only(noted(withNote(state, { returnSent: true }), 'return sent'));
-    case 'answered':
-      return only(noted(state, input.evidence));
-    case 'late':
-      return onLate(noted(state, input.reason), isInEscrow(state));
-    case 'gaveUp':
-      return ended(noted(state, input.reason), 'unknown');
-    case 'initialising':
-      return only({ ...state, note: undefined, inserted: false });
-    case 'creditTold':
-      return only({ ...state, credit: state.credit === 'pending' ? 'reported' : state.credit });
     case 'creditConfirmed':
       return only({ ...state, credit: isUnconfirmed(state) ? 'confirmed' : state.credit });
+    default:
+      return onNoteInput(state, input, isInEscrow(state));
   }
 }
 
@@ -205,20 +177,9 @@ function onEscrow(before: NoteDialogue, input: StatusInput): DialogueStep {
   const { state, effects } = before.note ? onClear(inEscrow, NEVER_ANNOUNCED) : only(inEscrow);
   if (!inService) return { state: { ...state, credit: 'none' }, effects };
   const note = { value, ...newNote };
-  const next: NoteDialogue = {
-    ...state,
-    note,
-    inserted: true,
-    credit: 'none',
-    lastValue: value,
-    trail: [describeStatus(status)],
-  };
-  const inserted: DialogueEffect[] = state.inserted ? [] : [tell({ kind: 'note.inserted' })];
-  const news =
-    value === undefined
-      ? withCommand(next, isInEscrow(next)).effects
-      : [tell({ kind: 'note.escrowed', value })];
-  return { state: next, effects: [...effects, ...inserted, ...news] };
+  const words = describeStatus(status);
+  const news = onNewNote({ ...state, lastValue: value }, note, { words, isInEscrow });
+  return { state: news.state, effects: [...effects, ...news.effects] };
 }
 
 function isInEscrow({ lastStatus, note }: NoteDialogue): boolean {

@@ -19,6 +19,7 @@ import type {
   ReturnOutcome,
 } from '../cash-acceptor.ts';
 import { Decision, type NoteOutcome } from '../decision.ts';
+import { isUndecided } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { describeStatus, type EbdsStatus, has } from './commands.ts';
@@ -99,9 +100,10 @@ export class EbdsAcceptor implements CashAcceptor {
     this.#port = parts.port;
     this.#clock = parts.clock;
     this.#nextStatus = new NextNews(parts.clock);
-    this.#decision = new Decision(parts.clock);
     this.#log = parts.log;
     this.#options = { ...EBDS_DEFAULTS, ...parts.options };
+    const step = (input: DialogueInput) => this.#step(input);
+    this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
     this.#news = new AcceptorNews(this.#status());
   }
 
@@ -207,11 +209,11 @@ export class EbdsAcceptor implements CashAcceptor {
   }
 
   async deposit(): Promise<DepositOutcome> {
-    return this.#decide('deposit', this.#options.depositTimeoutMs);
+    return this.#decide('deposit');
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    return this.#decide('return', this.#options.returnTimeoutMs);
+    return this.#decide('return');
   }
 
   async confirmDeposit(): Promise<void> {
@@ -303,12 +305,8 @@ export class EbdsAcceptor implements CashAcceptor {
       case 'tell':
         this.#news.tell(effect.event);
         return;
-      case 'depositEnded':
-        this.#log.info({ ...effect.outcome }, 'ebds deposit ended');
-        this.#decision.end(effect.outcome);
-        return;
-      case 'returnEnded':
-        this.#log.info({ ...effect.outcome }, 'ebds return ended');
+      case 'ended':
+        this.#log.info({ ...effect.outcome }, 'ebds note ended');
         this.#decision.end(effect.outcome);
         return;
       case 'send':
@@ -323,20 +321,17 @@ export class EbdsAcceptor implements CashAcceptor {
     if (!link) return;
     const mayLeave = () => {
       if (!this.#isOnline() || !mayStillSend(this.#dialogue, command)) return false;
-      this.#step({ kind: command === 'stack' ? 'stackSent' : 'returnSent' });
+      this.#step({ kind: 'sent', command });
       return true;
     };
     const evidence = await sendMove(link, command, () => this.#settings(this.#enabled), mayLeave);
-    if (evidence !== undefined) this.#step({ kind: 'answered', evidence });
+    if (evidence !== undefined) this.#step({ kind: 'answered', acknowledged: false, evidence });
   }
 
-  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
-    this.#requireNote();
-    const lastMs = this.#options.returnTimeoutMs;
-    const onBound = (input: DialogueInput) => this.#step(input);
-    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
-    this.#step({ kind });
-    return outcome;
+  #decide(kind: 'deposit' | 'return'): Promise<NoteOutcome> {
+    this.#requireContact();
+    if (isUndecided(this.#dialogue) && this.#isOnline()) return this.#decision.make(kind);
+    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #insideAfter(before: NoteInside, status: EbdsStatus): NoteInside {
@@ -421,15 +416,6 @@ export class EbdsAcceptor implements CashAcceptor {
 
   #isReady(): boolean {
     return this.#service === 'ready' && this.#news.shown.device === 'ready';
-  }
-
-  #requireNote(): void {
-    this.#requireContact();
-    const { note, operation } = this.#dialogue;
-    const isDecided = note?.stackSent === true || note?.returnSent === true;
-    const isFree = note?.value !== undefined && !isDecided && operation === 'none';
-    if (isFree && this.#isOnline()) return;
-    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #error(code: AtmErrorCode, reason: string): DeviceError {

@@ -19,7 +19,7 @@ import type {
   ReturnOutcome,
 } from '../cash-acceptor.ts';
 import { Decision, type NoteOutcome } from '../decision.ts';
-import type { Move } from '../escrowed-note.ts';
+import { isUndecided, type Move } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { describeStatus, type Id003Status, replies } from './commands.ts';
@@ -116,7 +116,6 @@ export class Id003Acceptor implements CashAcceptor {
     this.#port = parts.port;
     this.#clock = parts.clock;
     this.#nextStatus = new NextNews(parts.clock);
-    this.#decision = new Decision(parts.clock);
     this.#log = parts.log;
     this.#options = {
       pollMs: POLL_MS,
@@ -125,6 +124,8 @@ export class Id003Acceptor implements CashAcceptor {
       returnTimeoutMs: RETURN_TIMEOUT_MS,
       ...parts.options,
     };
+    const step = (input: DialogueInput) => this.#step(input);
+    this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
   }
 
   values(): readonly MinorUnits[] {
@@ -184,7 +185,7 @@ export class Id003Acceptor implements CashAcceptor {
       };
     }
     this.#service = 'initialising';
-    this.#step({ kind: 'reset' });
+    this.#step({ kind: 'initialising' });
     const outcome = await initialiseDevice(
       {
         clock: this.#clock,
@@ -232,11 +233,11 @@ export class Id003Acceptor implements CashAcceptor {
   }
 
   async deposit(): Promise<DepositOutcome> {
-    return this.#decide('deposit', this.#options.depositTimeoutMs);
+    return this.#decide('deposit');
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    return this.#decide('return', this.#options.returnTimeoutMs);
+    return this.#decide('return');
   }
 
   async confirmDeposit(): Promise<void> {
@@ -309,12 +310,8 @@ export class Id003Acceptor implements CashAcceptor {
       case 'tell':
         this.#news.tell(effect.event);
         return;
-      case 'depositEnded':
-        this.#log.info({ ...effect.outcome }, 'id003 deposit ended');
-        this.#decision.end(effect.outcome);
-        return;
-      case 'returnEnded':
-        this.#log.info({ ...effect.outcome }, 'id003 return ended');
+      case 'ended':
+        this.#log.info({ ...effect.outcome }, 'id003 note ended');
         this.#decision.end(effect.outcome);
         return;
       case 'acknowledge':
@@ -334,7 +331,7 @@ export class Id003Acceptor implements CashAcceptor {
       accepts: isMoveAnswer,
       beforeSend: () => {
         if (!this.#isOnline() || !mayStillSend(this.#dialogue, move)) return false;
-        this.#step({ kind: move === 'stack' ? 'stackSent' : 'returnSent' });
+        this.#step({ kind: 'sent', command: move });
         return true;
       },
     });
@@ -352,13 +349,10 @@ export class Id003Acceptor implements CashAcceptor {
     void this.#contact.link.exchange({ command: 'ack', accepts: () => false });
   }
 
-  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
-    this.#requireNote();
-    const lastMs = this.#options.returnTimeoutMs;
-    const onBound = (input: DialogueInput) => this.#step(input);
-    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
-    this.#step({ kind });
-    return outcome;
+  #decide(kind: 'deposit' | 'return'): Promise<NoteOutcome> {
+    this.#requireContact();
+    if (isUndecided(this.#dialogue) && this.#isOnline()) return this.#decision.make(kind);
+    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #escrowValue(status: Id003Status): MinorUnits | undefined {
@@ -397,15 +391,6 @@ export class Id003Acceptor implements CashAcceptor {
 
   #isOnline(): boolean {
     return this.#contact?.isOnline === true;
-  }
-
-  #requireNote(): void {
-    this.#requireContact();
-    const { note, operation } = this.#dialogue;
-    const isDecided = note?.stackSent === true || note?.returnSent === true;
-    const isFree = note?.value !== undefined && !isDecided && operation === 'none';
-    if (isFree && this.#isOnline()) return;
-    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #error(code: AtmErrorCode, reason: string): DeviceError {

@@ -7,7 +7,8 @@
  * Source: cash-hardware.md 5.8 and appendix B.
  */
 import type { MinorUnits } from '#protocol/base/money.ts';
-import type { CashAcceptorEvent, DepositOutcome, ReturnOutcome } from '../cash-acceptor.ts';
+import type { CashAcceptorEvent } from '../cash-acceptor.ts';
+import type { DecisionInput, NoteOutcome } from '../decision.ts';
 import { commands, describeWord, type ReportName, reports, type SioWord } from './commands.ts';
 
 /** Longest time from the last sign that something is drawn in to its value. Source: Bleskomat. */
@@ -67,22 +68,17 @@ export type SioInput =
     }
   /** Just these values are open from now on. */
   | { readonly kind: 'armed'; readonly values: readonly MinorUnits[] }
-  | { readonly kind: 'deposit' }
-  | { readonly kind: 'return' }
+  | DecisionInput
   | { readonly kind: 'acceptSent' }
   | { readonly kind: 'rejectSent' }
   /** It is in touch long after it has heard ACCEPT, and has said nothing more. */
-  | { readonly kind: 'settled' }
-  /** The first bound has passed: a deposit that plainly did not begin may be undone. */
-  | { readonly kind: 'late'; readonly reason: string }
-  /** Out of touch, or the last bound has passed: who waits is told `unknown`. */
-  | { readonly kind: 'gaveUp'; readonly reason: string };
+  | { readonly kind: 'settled' };
 
 /** What is to be done about it. */
 export type SioEffect =
   | { readonly kind: 'tell'; readonly event: CashAcceptorEvent }
-  | { readonly kind: 'depositEnded'; readonly outcome: DepositOutcome }
-  | { readonly kind: 'returnEnded'; readonly outcome: ReturnOutcome }
+  /** What the agent waits for has ended. */
+  | { readonly kind: 'ended'; readonly outcome: NoteOutcome }
   /** Let the command leave now. */
   | { readonly kind: 'send'; readonly command: 'accept' | 'reject' }
   /** ACCEPT was heard: see to it that the device is still there when the note must be stacked. */
@@ -390,8 +386,7 @@ function deposited(before: SioDialogue, { value, isDoubtful }: SioNote): SioStep
   const state = { ...cleared(before), note: undefined, operation: 'none' as const };
   if (value === undefined || before.operation === 'none') return unexpected(state, value);
   const outcome = { kind: 'deposited', value, evidence: evidenceOf(before) } as const;
-  const kind = before.operation === 'deposit' ? 'depositEnded' : 'returnEnded';
-  return { state, effects: [{ kind, outcome }] };
+  return { state, effects: [{ kind: 'ended', outcome }] };
 }
 
 function returned(state: SioDialogue, note: SioNote): SioStep {
@@ -407,11 +402,7 @@ function returned(state: SioDialogue, note: SioNote): SioStep {
 function ended(state: SioDialogue, kind: 'returned' | 'unknown'): SioStep {
   if (state.operation === 'none') return only(state);
   const outcome = { kind, evidence: evidenceOf(state) };
-  const effect: SioEffect =
-    state.operation === 'deposit'
-      ? { kind: 'depositEnded', outcome }
-      : { kind: 'returnEnded', outcome };
-  return { state: { ...state, operation: 'none' }, effects: [effect] };
+  return { state: { ...state, operation: 'none' }, effects: [{ kind: 'ended', outcome }] };
 }
 
 /** No note is on its way. One that is in the box waits to be asked for, whatever happens. */

@@ -17,7 +17,7 @@ import type {
   InitialiseOutcome,
   ReturnOutcome,
 } from '../cash-acceptor.ts';
-import { Decision, type NoteOutcome } from '../decision.ts';
+import { Decision } from '../decision.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
 import { commands, describeWord, type ReportName, reports, type SioWord } from './commands.ts';
@@ -102,7 +102,10 @@ export class SioAcceptor implements CashAcceptor {
     const { model, channels, currency } = parts.options;
     this.#parts = parts;
     this.#nextWord = new NextNews(parts.clock);
-    this.#decision = new Decision(parts.clock);
+    const { depositTimeoutMs = DEPOSIT_TIMEOUT_MS, returnTimeoutMs = RETURN_TIMEOUT_MS } =
+      parts.options;
+    const step = (input: SioInput) => this.#step(input);
+    this.#decision = new Decision({ clock: parts.clock, depositTimeoutMs, returnTimeoutMs, step });
     this.#model = sioModels[model];
     this.#channels = channelValues(channels, currency);
     this.#dialogue = emptyDialogue(this.#model.hasEscrow);
@@ -203,12 +206,12 @@ export class SioAcceptor implements CashAcceptor {
 
   async deposit(): Promise<DepositOutcome> {
     this.#requireNote();
-    return this.#decide('deposit', this.#parts.options.depositTimeoutMs ?? DEPOSIT_TIMEOUT_MS);
+    return this.#decision.make('deposit');
   }
 
   async returnNote(): Promise<ReturnOutcome> {
     this.#requireNote();
-    return this.#return();
+    return this.#decision.make('return');
   }
 
   /** There is no such word: a credit is said once. */
@@ -286,11 +289,7 @@ export class SioAcceptor implements CashAcceptor {
       case 'tell':
         this.#news.tell(effect.event);
         return;
-      case 'depositEnded':
-        this.#onEnded(effect.outcome);
-        this.#decision.end(effect.outcome);
-        return;
-      case 'returnEnded':
+      case 'ended':
         this.#onEnded(effect.outcome);
         this.#decision.end(effect.outcome);
         return;
@@ -317,7 +316,7 @@ export class SioAcceptor implements CashAcceptor {
 
   #onEnded(outcome: DepositOutcome): void {
     this.#cancelStacked();
-    this.#parts.log.info({ ...outcome }, 'sio operation ended');
+    this.#parts.log.info({ ...outcome }, 'sio note ended');
     // A device that has lost track of a note may have lost power, and its settings with it.
     if (outcome.kind === 'unknown') this.#service = 'attention';
     this.#nextWord.tell(undefined);
@@ -353,25 +352,13 @@ export class SioAcceptor implements CashAcceptor {
     this.#cancelStacked = this.#parts.clock.after(STACKED_MS, () => void ask());
   }
 
-  #return(): Promise<ReturnOutcome> {
-    return this.#decide('return', this.#parts.options.returnTimeoutMs ?? RETURN_TIMEOUT_MS);
-  }
-
-  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
-    const lastMs = this.#parts.options.returnTimeoutMs ?? RETURN_TIMEOUT_MS;
-    const onBound = (input: SioInput) => this.#step(input);
-    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
-    this.#step({ kind });
-    return outcome;
-  }
-
   // Settings
 
   async #giveBackWhatIsLeft(): Promise<Pick<InitialiseOutcome, 'note' | 'evidence'>> {
     const { note } = this.#dialogue;
     if (!note || note.isInBox) return { note: 'none', evidence: 'no note is known to be inside' };
     if (note.acceptSent) return { note: 'unknown', evidence: evidenceOf(this.#dialogue) };
-    const { kind, evidence } = await this.#return();
+    const { kind, evidence } = await this.#decision.make('return');
     return { note: kind, evidence };
   }
 

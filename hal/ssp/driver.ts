@@ -85,9 +85,10 @@ export class SspAcceptor implements CashAcceptor {
 
   constructor(parts: SspAcceptorParts) {
     this.#parts = parts;
-    this.#decision = new Decision(parts.clock);
     this.#news = new AcceptorNews(this.#status());
     this.#options = { ...SSP_DEFAULTS, ...parts.options };
+    const step = (input: DialogueInput) => this.#step(input);
+    this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
   }
 
   /** What the device can prove is known after `open`. */
@@ -201,11 +202,11 @@ export class SspAcceptor implements CashAcceptor {
   }
 
   async deposit(): Promise<DepositOutcome> {
-    return this.#decide('deposit', this.#options.depositTimeoutMs);
+    return this.#decide('deposit');
   }
 
   async returnNote(): Promise<ReturnOutcome> {
-    return this.#decide('return', this.#options.returnTimeoutMs);
+    return this.#decide('return');
   }
 
   async confirmDeposit(): Promise<void> {
@@ -379,13 +380,14 @@ export class SspAcceptor implements CashAcceptor {
     return this.#acknowledging;
   }
 
-  #decide(kind: 'deposit' | 'return', limitMs: number): Promise<NoteOutcome> {
-    this.#requireNote();
-    const lastMs = this.#options.returnTimeoutMs;
-    const onBound = (input: DialogueInput) => this.#step(input);
-    const outcome = this.#decision.begin({ limitMs, lastMs, onBound });
-    this.#step({ kind });
-    return outcome;
+  #decide(kind: 'deposit' | 'return'): Promise<NoteOutcome> {
+    this.#requireContact();
+    const { note, operation } = this.#dialogue;
+    const isOpen = note?.announced === true && note.inEscrow && !note.unwanted && !note.pollSent;
+    if (isOpen && operation === 'none' && this.#contact?.isOnline === true) {
+      return this.#decision.make(kind);
+    }
+    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #takePendingCredit(): boolean {
@@ -445,14 +447,6 @@ export class SspAcceptor implements CashAcceptor {
   #requireContact(): SspContact {
     if (!this.#contact) throw this.#error('sequenceError', 'the validator is not open');
     return this.#contact;
-  }
-
-  #requireNote(): void {
-    this.#requireContact();
-    const { note, operation } = this.#dialogue;
-    const isOpen = note?.announced === true && note.inEscrow && !note.unwanted && !note.pollSent;
-    if (isOpen && operation === 'none' && this.#contact?.isOnline === true) return;
-    throw this.#error('sequenceError', 'no note waits in escrow for a decision');
   }
 
   #error(code: AtmErrorCode, reason: string): DeviceError {

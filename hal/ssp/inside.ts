@@ -3,7 +3,8 @@
  * about it. What follows from what is in `dialogue.ts`.
  */
 import type { MinorUnits } from '#protocol/base/money.ts';
-import type { CashAcceptorEvent, DepositOutcome, ReturnOutcome } from '../cash-acceptor.ts';
+import type { CashAcceptorEvent } from '../cash-acceptor.ts';
+import type { DecisionInput, NoteOutcome } from '../decision.ts';
 import type { SspEvent } from './commands.ts';
 
 /** An event, with the value of its channel in the configured currency. */
@@ -76,8 +77,7 @@ export type DialogueInput =
     }
   /** The answer to HOLD: whether a note waits in escrow. */
   | { readonly kind: 'held'; readonly isHeld: boolean; readonly inService: boolean }
-  | { readonly kind: 'deposit' }
-  | { readonly kind: 'return' }
+  | DecisionInput
   /** A note that waits in escrow goes back, for nobody wants it. */
   | { readonly kind: 'release' }
   | { readonly kind: 'pollSent' }
@@ -86,10 +86,6 @@ export type DialogueInput =
       readonly kind: 'rejectAnswered';
       readonly answer: 'done' | 'refused';
     }
-  /** The first bound has passed: a deposit that plainly did not begin may be undone. */
-  | { readonly kind: 'late'; readonly reason: string }
-  /** The device is out of touch, or the last bound has passed: who waits is told `unknown`. */
-  | { readonly kind: 'gaveUp'; readonly reason: string }
   /** What the counters prove of the note in doubt. */
   | {
       readonly kind: 'counted';
@@ -107,7 +103,7 @@ export type DialogueInput =
 export type DialogueEffect =
   | { readonly kind: 'tell'; readonly event: CashAcceptorEvent }
   /** What the agent waits for has ended. */
-  | { readonly kind: 'ended'; readonly outcome: DepositOutcome & ReturnOutcome }
+  | { readonly kind: 'ended'; readonly outcome: NoteOutcome }
   /** Let the next poll leave now: it is the deposit. */
   | { readonly kind: 'poll' }
   | { readonly kind: 'reject' }

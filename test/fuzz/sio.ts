@@ -62,7 +62,7 @@ class Eager {
         this.#step({ kind: 'deposit' });
       } else if (effect.kind === 'send') {
         this.#step({ kind: effect.command === 'accept' ? 'acceptSent' : 'rejectSent' });
-      } else if (effect.kind === 'depositEnded' && effect.outcome.kind === 'deposited') {
+      } else if (effect.kind === 'ended' && effect.outcome.kind === 'deposited') {
         this.#words.push(`${this.#name} ${effect.outcome.value}`);
       }
     }

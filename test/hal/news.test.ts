@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CashAcceptorStatus } from '#hal/cash-acceptor.ts';
-import { Decision } from '#hal/decision.ts';
+import { Decision, type DecisionInput } from '#hal/decision.ts';
 import { AcceptorNews, News, NextNews } from '#hal/news.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
@@ -41,24 +41,27 @@ test('a wait ends with the next news, or in time', async () => {
   expect(await last).toBeUndefined();
 });
 
+const LIMITS = { depositTimeoutMs: 100, returnTimeoutMs: 50 };
 const OUTCOME = { kind: 'returned', evidence: 'seen' } as const;
 
 test('a decision that ends is bounded no more', async () => {
   const clock = new VirtualClock();
-  const decision = new Decision(clock);
   const told: string[] = [];
-  const onBound = ({ kind }: { kind: string }) => told.push(kind);
+  const step = ({ kind }: DecisionInput) => told.push(kind);
+  const decision = new Decision({ clock, ...LIMITS, step });
   decision.end(OUTCOME);
-  const first = decision.begin({ limitMs: 100, lastMs: 50, onBound });
+  const first = decision.make('deposit');
   decision.end(OUTCOME);
   expect(await first).toEqual(OUTCOME);
   await clock.advance(1_000);
-  expect(told).toEqual([]);
-  const second = decision.begin({ limitMs: 100, lastMs: 50, onBound });
-  await clock.advance(149);
-  expect(told).toEqual(['late']);
+  expect(told.splice(0)).toEqual(['deposit']);
+  const second = decision.make('deposit');
+  await clock.advance(99);
+  expect(told).toEqual(['deposit']);
+  await clock.advance(50);
+  expect(told).toEqual(['deposit', 'late']);
   await clock.advance(1);
-  expect(told).toEqual(['late', 'gaveUp']);
+  expect(told).toEqual(['deposit', 'late', 'gaveUp']);
   decision.end(OUTCOME);
   expect(await second).toEqual(OUTCOME);
   expect(clock.pending).toBe(0);
@@ -66,16 +69,16 @@ test('a decision that ends is bounded no more', async () => {
 
 test('being late may be the end', async () => {
   const clock = new VirtualClock();
-  const decision = new Decision(clock);
   const told: string[] = [];
-  const outcome = decision.begin({
-    ...{ limitMs: 100, lastMs: 50 },
-    onBound: ({ kind }) => {
-      told.push(kind);
-      decision.end(OUTCOME);
-    },
-  });
-  expect(await clock.resolve(outcome)).toEqual(OUTCOME);
+  const step = ({ kind }: DecisionInput) => {
+    told.push(kind);
+    if (kind === 'late') decision.end(OUTCOME);
+  };
+  const decision = new Decision({ clock, ...LIMITS, step });
+  const outcome = decision.make('return');
+  await clock.advance(50);
+  expect(told).toEqual(['return', 'late']);
+  expect(await outcome).toEqual(OUTCOME);
   await clock.advance(1_000);
-  expect(told).toEqual(['late']);
+  expect(told).toEqual(['return', 'late']);
 });

@@ -406,7 +406,7 @@ test.each(['deaf', 'nak', 'illegal', 'busy'])(
     bench.fault(fault, fault === 'busy' ? 3 : 0x35);
     const outcome = await bench.deposit();
     expect(outcome).toMatchObject({ kind: 'returned' });
-    expect(outcome.evidence).toContain('RETURN sent; acknowledged');
+    expect(outcome.evidence).toContain('return sent; acknowledged');
     expect(bench.device.truth().customer).toEqual({ '20': 1 });
     expect(bench.port.sent.filter((hex) => hex === SENT.stack)).toHaveLength(1);
   },

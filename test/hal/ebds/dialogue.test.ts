@@ -74,8 +74,7 @@ const OTHERS: readonly DialogueInput[] = [
 
 const isCredit = (effect: DialogueEffect): boolean =>
   (effect.kind === 'tell' && effect.event.kind === 'credit.unexpected') ||
-  ((effect.kind === 'depositEnded' || effect.kind === 'returnEnded') &&
-    effect.outcome.kind === 'deposited');
+  (effect.kind === 'ended' && effect.outcome.kind === 'deposited');
 
 test('whatever is said: one stack bit and one credit for each note, one end for each wait', () => {
   const script = fc.array(
@@ -94,11 +93,11 @@ test('whatever is said: one stack bit and one credit for each note, one end for 
           // Without "stacked" there is no credit, and "stacked" of nothing is none either.
           if (isCredit(effect)) expect(isStacked).toBe(true);
           if (isCredit(effect)) credits++;
-          if (effect.kind === 'depositEnded' || effect.kind === 'returnEnded') waiting--;
+          if (effect.kind === 'ended') waiting--;
           // The driver carries a command out like this: it asks once more, then says that it left.
           if (effect.kind !== 'send' || !mayStillSend(state, effect.command)) continue;
           if (effect.command === 'stack') stacks++;
-          apply({ kind: effect.command === 'stack' ? 'stackSent' : 'returnSent' });
+          apply({ kind: 'sent', command: effect.command });
         }
       };
       for (const input of inputs) {
@@ -130,13 +129,13 @@ function depositAfter(...inputs: readonly DialogueInput[]): string | undefined {
   for (const input of [{ kind: 'deposit' } as const, ...inputs]) {
     const step = advance(state, input);
     state = step.state;
-    const end = step.effects.find((effect) => effect.kind === 'depositEnded');
-    if (end?.kind === 'depositEnded') return end.outcome.kind;
+    const end = step.effects.find((effect) => effect.kind === 'ended');
+    if (end?.kind === 'ended') return end.outcome.kind;
   }
   return undefined;
 }
 
-const stackSent: DialogueInput = { kind: 'stackSent' };
+const stackSent: DialogueInput = { kind: 'sent', command: 'stack' };
 const stacking = said({ state: ['stacking'] });
 const late: DialogueInput = { kind: 'late', reason: 'no end' };
 const blank = said({ state: ['idling', 'stacked'], note: '' });
@@ -201,7 +200,7 @@ test('a credit that contradicts escrow is a note in the box of which nobody know
   for (const input of [{ kind: 'deposit' }, stackSent] as const)
     state = advance(state, input).state;
   expect(advance(state, other).effects).toMatchObject([
-    { kind: 'depositEnded', outcome: { kind: 'unknown' } },
+    { kind: 'ended', outcome: { kind: 'unknown' } },
     { kind: 'tell', event: { kind: 'credit.unexpected', value: undefined } },
   ]);
   expect(advance(emptyDialogue, other).effects).toEqual([
@@ -225,7 +224,7 @@ test('a note of no configured kind is never announced: it goes back, and is refu
     { kind: 'send', command: 'return' },
   ]);
   expect(mayStillSend(first.state, 'stack')).toBe(false);
-  const sent = advance(first.state, { kind: 'returnSent' });
+  const sent = advance(first.state, { kind: 'sent', command: 'return' });
   const back = advance(sent.state, said({ state: ['idling', 'returned'] }));
   expect(back.effects).toEqual([
     { kind: 'tell', event: { kind: 'note.refused', reason: 'other', code: 'd0.6' } },

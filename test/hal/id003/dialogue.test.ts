@@ -55,8 +55,7 @@ function inputOf(kind: DialogueInput['kind']): DialogueInput | undefined {
 
 const isCredit = (effect: DialogueEffect): boolean =>
   (effect.kind === 'tell' && effect.event.kind === 'credit.unexpected') ||
-  ((effect.kind === 'depositEnded' || effect.kind === 'returnEnded') &&
-    effect.outcome.kind === 'deposited');
+  (effect.kind === 'ended' && effect.outcome.kind === 'deposited');
 
 test('whatever is said: one STACK and one credit for each note, one end for each operation', () => {
   const inputs = fc.array(fc.oneof({ weight: 4, arbitrary: statusInput }, otherInput), {
@@ -73,11 +72,11 @@ test('whatever is said: one STACK and one credit for each note, one end for each
         state = step.state;
         for (const effect of step.effects) {
           if (isCredit(effect)) credits++;
-          if (effect.kind === 'depositEnded' || effect.kind === 'returnEnded') waiting--;
+          if (effect.kind === 'ended') waiting--;
           // The driver carries a command out like this: it asks once more, then says that it left.
           if (effect.kind !== 'send' || !mayStillSend(state, effect.command)) continue;
           if (effect.command === 'stack') stacks++;
-          apply({ kind: effect.command === 'stack' ? 'stackSent' : 'returnSent' });
+          apply({ kind: 'sent', command: effect.command });
         }
       };
       for (const item of script) {
@@ -115,7 +114,7 @@ test('a bar code or an unknown note is never announced: it goes back, and is ref
   ]);
   expect(mayStillSend(escrow.state, 'stack')).toBe(false);
   expect(mayStillSend(escrow.state, 'return')).toBe(true);
-  const sent = advance(escrow.state, { kind: 'returnSent' });
+  const sent = advance(escrow.state, { kind: 'sent', command: 'return' });
   expect(mayStillSend(sent.state, 'return')).toBe(false);
   expect(advance(sent.state, said('escrow', 0x6f)).effects).toEqual([]);
   const back = advance(advance(sent.state, said('returning')).state, said('idling'));
@@ -135,14 +134,14 @@ function depositAfter(...inputs: readonly DialogueInput[]): string | undefined {
   for (const input of [{ kind: 'deposit' } as const, ...inputs]) {
     const step = advance(state, input);
     state = step.state;
-    const end = step.effects.find((effect) => effect.kind === 'depositEnded');
-    if (end?.kind === 'depositEnded') return end.outcome.kind;
+    const end = step.effects.find((effect) => effect.kind === 'ended');
+    if (end?.kind === 'ended') return end.outcome.kind;
   }
   return undefined;
 }
 
-const stackSent: DialogueInput = { kind: 'stackSent' };
-const returnSent: DialogueInput = { kind: 'returnSent' };
+const stackSent: DialogueInput = { kind: 'sent', command: 'stack' };
+const returnSent: DialogueInput = { kind: 'sent', command: 'return' };
 const acknowledged: DialogueInput = { kind: 'answered', acknowledged: true, evidence: 'ACK' };
 
 test.each([

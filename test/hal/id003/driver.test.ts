@@ -285,7 +285,7 @@ test.each(['deaf', 'communicationError', 'invalidCommand'])(
     bench.fault(fault, 0x42);
     const outcome = await bench.deposit();
     expect(outcome).toMatchObject({ kind: 'returned' });
-    expect(outcome.evidence).toContain('RETURN sent; acknowledged');
+    expect(outcome.evidence).toContain('return sent; acknowledged');
     expect(bench.device.truth().customer).toEqual({ '20': 1 });
     expect(bench.port.sent.filter((hex) => hex === 'fc05423936')).toHaveLength(1);
   },

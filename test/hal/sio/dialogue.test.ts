@@ -49,8 +49,7 @@ function short(effect: SioEffect): string {
       return 'value' in effect.event
         ? `${effect.event.kind} ${effect.event.value}`
         : effect.event.kind;
-    case 'depositEnded':
-    case 'returnEnded':
+    case 'ended':
       return `${effect.kind} ${effect.outcome.kind}`;
     case 'send':
       return effect.command;
@@ -73,19 +72,19 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'accepted',
     [120, 3, deposit, 172, 121],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked', 'depositEnded deposited'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked', 'ended deposited'],
   ],
   [
     'accepted by a device that says no more',
     [120, 3, deposit, 172, { kind: 'settled' }],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked', 'depositEnded deposited'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked', 'ended deposited'],
   ],
   [
     'pulled back after ACCEPT was heard',
     [120, 3, deposit, 172, 40, 121],
     [
       ...['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked'],
-      ...['depositEnded unknown', 'fraud.attempted'],
+      ...['ended unknown', 'fraud.attempted'],
     ],
   ],
   [
@@ -93,18 +92,18 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
     [120, 3, deposit, 172, 60],
     [
       ...['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked'],
-      ...['depositEnded unknown', 'disturbed stackerFull'],
+      ...['ended unknown', 'disturbed stackerFull'],
     ],
   ],
   [
     'out of touch after ACCEPT was heard',
     [120, 3, deposit, 172, gaveUp],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked', 'depositEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'awaitStacked', 'ended unknown'],
   ],
   [
     'given back',
     [120, 3, giveBack, 173, 121],
-    ['note.inserted', 'note.escrowed 500', 'reject', 'returnEnded returned'],
+    ['note.inserted', 'note.escrowed 500', 'reject', 'ended returned'],
   ],
   ['not recognised', [120, 20, 121], ['note.inserted', 'note.refused']],
   ['a fraud', [120, 50, 121], ['note.inserted', 'note.refused', 'fraud.attempted']],
@@ -116,7 +115,7 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'given back by itself while ACCEPT was on its way',
     [120, 3, deposit, 70, 121],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded returned'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'ended returned'],
   ],
   [
     'left escrow without a word, ACCEPT not sent',
@@ -126,45 +125,45 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'left escrow without a word, ACCEPT sent',
     [120, 3, deposit, 121],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'ended unknown'],
   ],
   [
     'ACCEPT echoed as REJECT: a flipped bit, there or back',
     [120, 3, deposit, 173, 121],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'ended unknown'],
   ],
   [
     'REJECT echoed as ACCEPT',
     [120, 3, giveBack, 172, 121],
-    ['note.inserted', 'note.escrowed 500', 'reject', 'returnEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'reject', 'ended unknown'],
   ],
   [
     'an echo of ACCEPT that was never sent',
     [120, 3, 172, deposit, 172, 121],
     [
       ...['note.inserted', 'note.escrowed 500', 'failed', 'accept', 'awaitStacked'],
-      'depositEnded deposited',
+      'ended deposited',
     ],
   ],
   [
     'ACCEPT without effect is undone once',
     [120, 3, deposit, late, 173, 121],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'reject', 'depositEnded returned'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'reject', 'ended returned'],
   ],
   [
     'an echo of REJECT after ACCEPT, and never NOT BUSY: a device that has started again',
     [120, 3, deposit, late, 173, gaveUp],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'reject', 'depositEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'reject', 'ended unknown'],
   ],
   [
     'ACCEPT heard after REJECT has left',
     [120, 3, deposit, late, 172],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'reject', 'depositEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'reject', 'ended unknown'],
   ],
   [
     'out of touch',
     [120, 3, deposit, gaveUp, 172],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded unknown'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'ended unknown'],
   ],
   [
     'out of touch before its value: it may have forgotten its mode, and stacked it',
@@ -174,18 +173,12 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'pulled back while stacked',
     [120, 3, deposit, 40],
-    ['note.inserted', 'note.escrowed 500', 'accept', 'depositEnded unknown', 'fraud.attempted'],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'ended unknown', 'fraud.attempted'],
   ],
   [
     'jam before the echo',
     [120, 3, deposit, 60],
-    [
-      'note.inserted',
-      'note.escrowed 500',
-      'accept',
-      'depositEnded unknown',
-      'disturbed stackerFull',
-    ],
+    ['note.inserted', 'note.escrowed 500', 'accept', 'ended unknown', 'disturbed stackerFull'],
   ],
   ['taken to clear a jam', [120, 80, 121], ['note.inserted', 'credit.unexpected undefined']],
   ['no such channel', [120, 9, 173, 121], ['note.inserted', 'reject', 'note.refused']],
@@ -206,7 +199,7 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
     [120, 3, deposit, 4, 172, 121],
     [
       ...['note.inserted', 'note.escrowed 500', 'accept', 'failed', 'awaitStacked'],
-      'depositEnded unknown',
+      'ended unknown',
     ],
   ],
   [
@@ -220,24 +213,24 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'taken',
     [armed, 120, 121, 3, deposit],
-    ['note.inserted', 'shut', 'note.escrowed 500', 'depositEnded deposited'],
+    ['note.inserted', 'shut', 'note.escrowed 500', 'ended deposited'],
   ],
   [
     'its value before NOT BUSY',
     [armed, 120, 3, 121, deposit],
-    ['note.inserted', 'shut', 'note.escrowed 500', 'depositEnded deposited'],
+    ['note.inserted', 'shut', 'note.escrowed 500', 'ended deposited'],
   ],
   [
     'it cannot be given back',
     [armed, 120, 121, 3, giveBack],
-    ['note.inserted', 'shut', 'note.escrowed 500', 'returnEnded deposited'],
+    ['note.inserted', 'shut', 'note.escrowed 500', 'ended deposited'],
   ],
   [
     'a second one under the same terms is owed',
     [armed, 120, 121, 3, 120, 121, 3, deposit],
     [
       ...['note.inserted', 'shut', 'note.escrowed 500'],
-      ...['note.inserted', 'credit.unexpected 500', 'shut', 'depositEnded deposited'],
+      ...['note.inserted', 'credit.unexpected 500', 'shut', 'ended deposited'],
     ],
   ],
   [
@@ -269,15 +262,12 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'out of touch before the agent has asked: it is in the box all the same',
     [armed, 120, 121, 3, gaveUp, deposit],
-    ['note.inserted', 'shut', 'note.escrowed 500', 'depositEnded deposited'],
+    ['note.inserted', 'shut', 'note.escrowed 500', 'ended deposited'],
   ],
   [
     'the box is full with it',
     [armed, 120, 60, 121, 3, deposit],
-    [
-      ...['note.inserted', 'disturbed stackerFull', 'shut', 'note.escrowed 500'],
-      'depositEnded deposited',
-    ],
+    [...['note.inserted', 'disturbed stackerFull', 'shut', 'note.escrowed 500'], 'ended deposited'],
   ],
 ];
 
