@@ -15,6 +15,7 @@ import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, sleep } from '#protocol/base/clock.ts';
 import { DeviceError, messageOf } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
+import { isDiskFull } from '#state/store-error.ts';
 import { forgetLastCredit, giveBack, takeUnexpectedCredit } from '../cash-in/note.ts';
 import { bookOut, doubtBay, doubtLateActs } from '../cash-out/dispense-batch.ts';
 import { noteCassettes } from '../exchange/cassettes.ts';
@@ -42,6 +43,9 @@ export interface SessionState {
   /** Settles what was open on a device when the program last ended; called once it answers. */
   recover(device: 'acceptor' | 'dispenser'): Promise<void>;
 }
+
+/** A device that did not answer may answer later, and a full disk opens by itself. */
+const mayPass = (err: unknown): boolean => err instanceof DeviceError || isDiskFull(err);
 
 /** The watch over validator and dispenser. */
 export class DeviceWatch {
@@ -136,9 +140,11 @@ export class DeviceWatch {
       this.#recovered.add('acceptor');
       await this.initialiseAcceptor();
     } catch (err) {
-      if (!(err instanceof DeviceError)) throw err;
+      if (!mayPass(err)) throw err;
       log.warn({ err }, 'validator not opened');
-      board.set('cashIn', 'validator', `The validator does not work: ${err.message}`);
+      if (err instanceof DeviceError) {
+        board.set('cashIn', 'validator', `The validator does not work: ${err.message}`);
+      }
       this.#later(() => this.#openAcceptor());
     }
   }
@@ -156,9 +162,11 @@ export class DeviceWatch {
       this.#recovered.add('dispenser');
       await this.checkDispenser();
     } catch (err) {
-      if (!(err instanceof DeviceError)) throw err;
+      if (!mayPass(err)) throw err;
       log.warn({ err }, 'dispenser not opened');
-      board.set('cashOut', 'dispenser', `The dispenser does not work: ${err.message}`);
+      if (err instanceof DeviceError) {
+        board.set('cashOut', 'dispenser', `The dispenser does not work: ${err.message}`);
+      }
       this.#later(() => this.#openDispenser());
     }
   }
@@ -198,9 +206,10 @@ export class DeviceWatch {
       }
     } finally {
       this.#initialising = false;
+      // Also when the disk did not take it: nothing else would ask again.
+      if (acceptor.status().device === 'attention') this.#initialiseLater();
     }
     this.#tellAcceptor(acceptor.status());
-    if (acceptor.status().device === 'attention') this.#initialiseLater();
   }
 
   async #initialiseOnce(): Promise<InitialiseOutcome['note']> {

@@ -4,7 +4,7 @@
  */
 import { expect, onTestFinished, test } from 'vitest';
 import { diskError } from '#test/support/life.ts';
-import { type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
+import { isUp, type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
 
 const disk: { isFull: boolean; times: number } = { isFull: false, times: 0 };
 let machine: WholeMachine;
@@ -172,3 +172,24 @@ test.each(WRITES)(
     expect(machine.keeper.books().withdrawLinks).toHaveLength(1);
   },
 );
+
+test('a disk that is full when a start asks what became of a payout: asked again, once', async () => {
+  await begin();
+  const bolt11 = await machine.sell(4_000);
+  machine.keeper.pay(bolt11);
+  await machine.clock.until(() => openActs().length > 0, 60_000);
+  machine.cutPower();
+  machine.plugIn();
+  machine.dispenserCable.unplug();
+  machine.start();
+  await machine.until(isUp, 'up without its dispenser');
+  machine.running.store.journal.subscribe(({ kind }) => {
+    if (kind === 'dispenser.opened') Object.assign(disk, { isFull: true, times: 3 });
+  });
+  machine.dispenserCable.plug();
+  await machine.until(() => codes('cashOut').includes('disk'), 'the disk is full');
+  await machine.until(({ cashOut }) => cashOut.open, 'the dispenser was asked again');
+  expect(openActs()).toEqual([]);
+  expect(machine.kinds().filter((kind) => kind === 'dispense.settled')).toHaveLength(1);
+  expect(machine.differences()).toEqual([]);
+});

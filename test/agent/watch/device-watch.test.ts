@@ -7,7 +7,10 @@ import type { CashAcceptor } from '#hal/cash-acceptor.ts';
 import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import { position } from '#protocol/base/ids.ts';
+import { storeError } from '#state/store-error.ts';
 import { CashInRig, type CashInRigOptions, dollars } from '#test/support/cash-in-rig.ts';
+import { failingDisk } from '#test/support/failing-disk.ts';
+import { diskError } from '#test/support/life.ts';
 
 const FAST = { timings: { initialiseMs: 400, acceptMs: 200 } };
 
@@ -84,6 +87,21 @@ describe('at the start', () => {
     await rig.clock.advance(20_000);
     expect([why('cashIn'), why('cashOut')]).toEqual([[], []]);
     expect(recovered).toHaveLength(4);
+    watch.close();
+  });
+
+  test('a recovery that a full disk broke off is tried again', async () => {
+    const rig = new CashInRig({ device: FAST });
+    const { watch, failures, recovered, why } = watched(rig);
+    const full = () => storeError(diskError('SQLITE_FULL')) as Error;
+    failures.push(full(), full());
+    await rig.run(watch.start());
+    await rig.clock.advance(20_000);
+    expect(recovered).toHaveLength(4);
+    // Only what was recovered is initialised, and that is what opens it.
+    expect(rig.acceptor.status().device).toBe('ready');
+    expect(watch.dispenserStatus()?.device).toBe('ready');
+    expect([why('cashIn'), why('cashOut')]).toEqual([[], []]);
     watch.close();
   });
 
@@ -196,6 +214,26 @@ describe('trouble', () => {
     expect(rig.acceptor.status().device).toBe('ready');
     expect(why('cashIn')).toEqual([]);
     expect(rig.journal().filter((kind) => kind === 'initialise.intended')).toHaveLength(3);
+    watch.close();
+  });
+
+  test('a validator that a full disk kept from being made ready is made ready later', async () => {
+    const disk: { isFull: boolean } = { isFull: false };
+    const beforeCommit = () => {
+      if (disk.isFull) throw diskError('SQLITE_FULL');
+    };
+    const openDatabase = failingDisk({ beforeCommit });
+    const { rig, watch, why } = await started({ device: FAST, openDatabase });
+    rig.power(false);
+    await rig.clock.advance(5_000);
+    disk.isFull = true;
+    rig.power(true);
+    await rig.clock.advance(15_000);
+    expect(rig.acceptor.status().device).toBe('attention');
+    disk.isFull = false;
+    await rig.clock.advance(15_000);
+    expect(rig.acceptor.status().device).toBe('ready');
+    expect(why('cashIn')).toEqual([]);
     watch.close();
   });
 
