@@ -233,10 +233,10 @@ export class Id003Mechanism {
     }
     this.#openCredit = false;
     if (this.#parts.switches.strikes('stackerFull')) this.#isBoxFull = true;
-    // With STACK-1 the note may still be on its way, and its motor turns on.
+    // With STACK-1 the note may still be on its way: STACKED is said from here on until it is in.
     if (this.#note) {
       this.#note.isCredited = true;
-      this.#setStatus({ name: 'stacking' });
+      this.#setStatus({ name: 'stacked' });
     } else this.#showStacked();
   }
 
@@ -361,7 +361,9 @@ export class Id003Mechanism {
     const note = this.#note;
     if (note) this.#places.move('path', 'cashbox', note.denomination);
     this.#note = undefined;
-    if (note?.isCredited && this.#status.name === 'stacking') this.#showStacked();
+    if (note?.isCredited && this.#status.name === 'stacked') {
+      this.#after(this.#parts.timings.stackedMs, () => this.#rest());
+    }
   }
 
   #showStacked(): void {

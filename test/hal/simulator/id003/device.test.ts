@@ -75,12 +75,14 @@ test('STACK-1 credits at the lever, before the note is in the box; STACK-3 after
   await host.clock.advance(250);
   expect(await host.say(0x11)).toBe('15');
   expect(host.device.truth()).toMatchObject({ path: { 5: 1 }, cashbox: {} });
+  // 14, 15, ACK, 16, 11 (cash-hardware.md 2.5): never 14 again, which hosts take for out of turn.
   await host.say(0x50);
-  expect(await host.say(0x11)).toBe('14');
+  expect(await host.say(0x11)).toBe('16');
   await host.clock.advance(500);
   expect(await host.say(0x11)).toBe('16');
   expect(host.device.truth()).toMatchObject({ path: {}, cashbox: { 5: 1 } });
   await host.clock.advance(500);
+  expect(await host.say(0x11)).toBe('11');
   host.insert(5);
   await host.clock.advance(1000);
   expect(await host.say(0x49)).toBe('50');
