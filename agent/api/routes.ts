@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { AtmError, ConfigError, messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId } from '#protocol/base/ids.ts';
+import { Refusal } from '../exchange/refusal.ts';
 import type { Credential } from '../exchange/technicians.ts';
 import type { Sight, SpireService } from '../service/service.ts';
 import { ApiError, apiErrorBody, checked } from './errors.ts';
@@ -313,7 +314,8 @@ const sightOf = ({ visit }: SpireService, who: Credential): Sight =>
 async function dispute(service: SpireService, name: string): Promise<DisputeBundle> {
   const bundle = await service.dispute(name);
   if (bundle) return bundle;
-  throw new ApiError('notFound', `There is no transaction ${name} on this machine.`);
+  const words = `There is no transaction ${name} on this machine.`;
+  throw new Refusal('notFound', 'noTransaction', words, { name });
 }
 
 /** Only a device that answers can be accepted. */
@@ -324,9 +326,10 @@ function acceptDevice(
   const outcome = service.acceptDevice(device, acceptance);
   if (outcome === 'accepted') return { outcome };
   if (outcome === 'nothingFound') {
-    throw new ApiError('notFound', `The ${device} waits for nobody.`);
+    throw new Refusal('notFound', 'deviceWaitsNot', `The ${device} waits for nobody.`, { device });
   }
-  throw new ApiError('busy', `The ${device} does not answer now. Plug it in, and say it again.`);
+  const words = `The ${device} does not answer now. Plug it in, and say it again.`;
+  throw new Refusal('busy', 'deviceAway', words, { device });
 }
 
 /** An old state is not accepted: what it forgot has to be declared by a restore. */
@@ -334,10 +337,11 @@ function acceptAnchor(service: SpireService, request: z.infer<typeof acceptReque
   const outcome = service.acceptAnchor(request);
   if (outcome === 'accepted') return { outcome };
   if (outcome === 'nothingFound') {
-    throw new ApiError('notFound', 'Nobody else works under this identity, as far as is known.');
+    const words = 'Nobody else works under this identity, as far as is known.';
+    throw new Refusal('notFound', 'noTwin', words);
   }
   const words = 'The state is an old one. Declare what happened first: spire restore <backup>.';
-  throw new ApiError('notPermitted', words);
+  throw new Refusal('notPermitted', 'oldState', words);
 }
 
 /** A key that cannot be an operator's is the caller's mistake, and says why. */
@@ -383,8 +387,12 @@ function settle(
   // A technician signs as who they are; the owner says who settled it.
   const by = technician?.name ?? request.by;
   const outcome = service.settle({ obligationId: obligation as ObligationId, by, reason });
-  if (outcome === 'notFound') throw new ApiError('notFound', 'There is no such obligation.');
-  if (outcome === 'busy') throw new ApiError('busy', 'Its code is being redeemed at this moment.');
+  if (outcome === 'notFound') {
+    throw new Refusal('notFound', 'noObligation', 'There is no such obligation.');
+  }
+  if (outcome === 'busy') {
+    throw new Refusal('busy', 'codeBusy', 'Its code is being redeemed at this moment.');
+  }
   return { outcome };
 }
 

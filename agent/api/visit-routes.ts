@@ -200,7 +200,7 @@ export const visitRoutes: readonly AnsweringRoute[] = [
   {
     ...get,
     path: '/v1/service/records',
-    summary: 'The records of visits after a number, oldest first.',
+    summary: 'The records of visits after a number, or the last ones, oldest first.',
     query: recordsQuery,
     answer: json('Records'),
     run: ({ visit }, { who, query }) => visit.records(who, checked(recordsQuery, query)),

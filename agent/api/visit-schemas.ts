@@ -295,6 +295,7 @@ export type ExchangeEndResult = z.infer<typeof exchangeEndResult>;
 export const recordsQuery = z.strictObject({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(200).default(50),
+  last: z.coerce.number().int().min(1).max(200).optional().describe('The last so many instead.'),
 });
 
 /** Totals by the books, looked at without closing anything. */

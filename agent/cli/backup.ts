@@ -24,7 +24,6 @@ interface BackupOptions extends Common {
 export function addBackup(program: Command, terminal: Terminal): void {
   program
     .command('backup')
-    .description('copies the state into its folder of backups, and proves the copy')
     .option('--to <folder>', 'puts a second copy there, on another disk, and proves that too')
     .addOption(stateOption())
     .addOption(jsonOption())

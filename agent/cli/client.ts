@@ -5,7 +5,9 @@ import type { z } from 'zod';
 import { messageOf, systemCode } from '#protocol/base/errors.ts';
 import { apiErrorBody } from '../api/errors.ts';
 import { ownerToken } from '../api/owner-file.ts';
-import { CommandError, type ExitCode, exitCode } from './exit.ts';
+import type { CommandKey } from '../texts/command.ts';
+import type { Values } from '../texts/fill.ts';
+import { CommandError, type ExitCode, exitCode, type Said, SaidError } from './exit.ts';
 
 /** Where the service listens. */
 export const DEFAULT_SOCKET = '/run/spire/agent.sock';
@@ -37,19 +39,14 @@ export async function ask<Value>(question: Question<Value>): Promise<Value> {
   if (status !== 200) throw refusal(status, body);
   const answer = question.schema.safeParse(body);
   if (answer.success) return answer.data;
-  throw new CommandError(
-    exitCode.fault,
-    'The agent gave an answer that this command does not understand: they are of two versions.',
-    { cause: answer.error },
-  );
+  throw new SaidError(exitCode.fault, [['agent.otherVersion']], answer.error);
 }
 
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const what = 'What listens there does not speak as the agent does.';
-    throw new CommandError(exitCode.fault, what, { cause });
+    throw new SaidError(exitCode.fault, [['agent.stranger']], cause);
   }
 }
 
@@ -66,7 +63,7 @@ const exitOfRefusal: Record<string, ExitCode> = {
 function refusal(status: number | undefined, body: unknown): CommandError {
   const parsed = apiErrorBody.safeParse(body);
   if (!parsed.success) {
-    return new CommandError(exitCode.fault, `The agent answered with HTTP status ${status}.`);
+    return new SaidError(exitCode.fault, [['agent.status', { status: status ?? 0 }]]);
   }
   const { code, reason, why } = parsed.data;
   const exit = exitOfRefusal[code] ?? exitCode.fault;
@@ -93,7 +90,8 @@ function fetchText<Value>(
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes > ANSWER_BYTES_MAX) sent.destroy(new Error('its answer has no end'));
+        if (bytes > ANSWER_BYTES_MAX)
+          sent.destroy(unavailable('agent.endless', { socket: socketPath }));
         else chunks.push(chunk);
       });
       response.on('error', fail);
@@ -101,36 +99,31 @@ function fetchText<Value>(
         resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() });
       });
     });
-    sent.on('timeout', () => sent.destroy(new Error(`silent for ${silenceMs / 1_000} s`)));
+    sent.on('timeout', () => {
+      sent.destroy(
+        unavailable('agent.silentFor', { socket: socketPath, seconds: silenceMs / 1_000 }),
+      );
+    });
     sent.on('error', fail);
     sent.end(isPost ? JSON.stringify(body) : undefined);
   });
 }
 
+const unavailable = (key: CommandKey, values: Values, cause?: unknown): CommandError =>
+  new SaidError(exitCode.unavailable, [[key, values]], cause);
+
 /** Why the agent cannot be reached, and what to do next. */
-function unreachable(socketPath: string, cause: unknown): CommandError {
+function unreachable(socket: string, cause: unknown): CommandError {
+  if (cause instanceof CommandError) return cause;
   const code = systemCode(cause);
   if (code === 'EACCES' || code === 'EPERM') {
-    return new CommandError(
-      exitCode.notPermitted,
-      `You may not use ${socketPath}. It is for root and for the group of the socket.`,
-      { cause },
-    );
+    return new SaidError(exitCode.notPermitted, [['agent.notYours', { socket }]], cause);
   }
-  const demo =
-    socketPath === DEFAULT_SOCKET && existsSync(DEMO_SOCKET)
-      ? `\nThere is a demo in this folder. To ask it, add: --socket ${DEMO_SOCKET}`
-      : '';
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTSOCK') {
-    return new CommandError(
-      exitCode.unavailable,
-      `The agent is not running: nobody listens on ${socketPath}.${demo}`,
-      { cause },
-    );
+    const isDemoHere = socket === DEFAULT_SOCKET && existsSync(DEMO_SOCKET);
+    const demo: Said = isDemoHere ? [['agent.demo', { socket: DEMO_SOCKET }]] : [];
+    const said: Said = [['agent.notRunning', { socket }], ...demo];
+    return new SaidError(exitCode.unavailable, said, cause);
   }
-  return new CommandError(
-    exitCode.unavailable,
-    `The agent does not answer on ${socketPath}: ${messageOf(cause)}`,
-    { cause },
-  );
+  return unavailable('agent.silent', { socket, why: messageOf(cause) }, cause);
 }

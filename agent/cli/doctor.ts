@@ -1,7 +1,8 @@
 /** `spire doctor`: the agent's own report, or what can be said of a machine whose agent is away. */
 import type { Command } from 'commander';
 import { type DoctorReport, doctorReport } from '../api/schemas.ts';
-import { CommandError, exitCode } from './exit.ts';
+import type { Language } from '../texts/fill.ts';
+import { CommandError, exitCode, wordsOf } from './exit.ts';
 import { formatReport } from './format.ts';
 import { languageOf, languageOption, type Speaking } from './language.ts';
 import {
@@ -25,27 +26,30 @@ interface DoctorOptions extends Speaking {
 export function addDoctor(program: Command, terminal: Terminal, end: End): void {
   program
     .command('doctor')
-    .description('the real handshake with everything: what is wrong, why, and what to do next')
-    .addOption(configOption('looked at when the agent is not running'))
+    .addOption(configOption())
     .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
     .action(async (options: DoctorOptions) => {
-      const report = await examine(options);
-      const language = await languageOf(options);
+      const { report, language } = await examine(options);
       print(terminal, options, report, () => formatReport(report, language));
       if (report.agent === 'notRunning') end(exitCode.unavailable);
       else if (report.level === 'fault') end(exitCode.fault);
     });
 }
 
-async function examine(options: DoctorOptions): Promise<DoctorReport> {
+async function examine(
+  options: DoctorOptions,
+): Promise<{ readonly report: DoctorReport; readonly language: Language }> {
   try {
-    return await read(options, 'doctor', doctorReport, SILENCE_MS);
+    const report = await read(options, 'doctor', doctorReport, SILENCE_MS);
+    return { report, language: await languageOf(options) };
   } catch (error) {
     if (!(error instanceof CommandError) || error.exit !== exitCode.unavailable) throw error;
     // Loaded only here: it opens what belongs to the agent, which is away.
     const { examineWithoutAgent } = await import('../doctor/without-agent.ts');
-    return examineWithoutAgent({ configPath: options.config, why: error.message });
+    const language = await languageOf(options);
+    const why = wordsOf(error, language);
+    return { report: examineWithoutAgent({ configPath: options.config, why }), language };
   }
 }

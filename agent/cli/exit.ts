@@ -8,6 +8,9 @@ import {
   systemCode,
 } from '#protocol/base/errors.ts';
 import type { ApiErrorBody } from '../api/errors.ts';
+import { type CommandKey, commandVoice } from '../texts/command.ts';
+import type { Language, Values } from '../texts/fill.ts';
+import { speaker, whyText } from '../texts/technician.ts';
 
 /** Exit codes; from 69 on those of sysexits.h. */
 export const exitCode = {
@@ -25,6 +28,9 @@ export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
 /** How the agent said no. */
 export type AgentRefusal = Pick<ApiErrorBody, 'code' | 'why'>;
 
+/** One or more texts of the catalogue, said one after the other. */
+export type Said = readonly (readonly [key: CommandKey, values?: Values])[];
+
 /** A command that cannot be done; the message is what the person at the keyboard reads. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
@@ -37,6 +43,21 @@ export class CommandError extends Error {
     this.refusal = refusal;
   }
 }
+
+/** A command that cannot be done, in words of the catalogue; its message is the English. */
+export class SaidError extends CommandError {
+  readonly said: Said;
+  constructor(exit: ExitCode, said: Said, cause?: unknown) {
+    super(exit, textOf(said, 'en'), { cause });
+    this.said = said;
+  }
+}
+
+/** Texts of the catalogue, a line each. */
+const textOf = (said: Said, language: Language): string => {
+  const say = commandVoice(language);
+  return said.map(([key, values]) => say(key, values)).join('\n');
+};
 
 /** Whether an error, or what caused it, is the system's refusal of access. */
 function isRefusedAccess(error: unknown): boolean {
@@ -57,8 +78,15 @@ export function exitOf(error: unknown): ExitCode {
   return exitCode.fault;
 }
 
-/** What to write for anything thrown: words for what is foreseen, the stack for what is not. */
-export function wordsOf(error: unknown): string {
+/**
+ * What to write for anything thrown: words for what is foreseen, the stack for what is not. In
+ * another language than English only where the catalogue has it.
+ */
+export function wordsOf(error: unknown, language: Language = 'en'): string {
+  if (error instanceof SaidError) return textOf(error.said, language);
+  if (error instanceof CommandError && error.refusal?.why && language !== 'en') {
+    return whyText(speaker(language), error.refusal.why) ?? error.message;
+  }
   if (error instanceof CommandError || error instanceof AtmError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
 }

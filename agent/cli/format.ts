@@ -6,6 +6,7 @@ import type {
   JournalEntryView,
   ObligationView,
 } from '../api/schemas.ts';
+import { commandVoice, commandWord } from '../texts/command.ts';
 import { doctorText, doctorWord } from '../texts/doctor.ts';
 import { fill, type Language } from '../texts/fill.ts';
 
@@ -95,21 +96,30 @@ export function formatEntry(entry: JournalEntryView): string {
 }
 
 /** `spire documents`; `nowUnixMs` tells how old they are. */
-export function formatDocuments(documents: readonly DocumentView[], nowUnixMs: number): string {
-  if (documents.length === 0) return 'No documents.';
+export function formatDocuments(
+  documents: readonly DocumentView[],
+  nowUnixMs: number,
+  language: Language = 'en',
+): string {
+  const say = commandVoice(language);
+  if (documents.length === 0) return say('documents.none');
   const when = (unixMs: number | null) =>
-    unixMs === null ? 'never' : `${instant(unixMs)}, ${duration(nowUnixMs - unixMs)} ago`;
+    unixMs === null
+      ? say('documents.never')
+      : say('documents.ago', { time: instant(unixMs), age: duration(nowUnixMs - unixMs) });
   return documents
     .map((one) =>
       [
-        `${plain(one.type)} (${one.direction === 'in' ? 'from' : 'to'} the operator)`,
-        row('  written', [when(one.createdAtUnixMs)]),
-        ...(one.direction === 'in' ? [row('  applied', [when(one.appliedAtUnixMs)])] : []),
-        ...(one.eventId === null ? [] : [row('  event', [one.eventId])]),
-        ...(one.refused === null ? [] : [row('  refused', [one.refused])]),
-        ...(one.pending ? [row('  pending', ['waits to be published'])] : []),
+        plain(say(`documents.${one.direction}`, { type: one.type })),
+        row(say('documents.written'), [when(one.createdAtUnixMs)]),
+        ...(one.direction === 'in'
+          ? [row(say('documents.applied'), [when(one.appliedAtUnixMs)])]
+          : []),
+        ...(one.eventId === null ? [] : [row(say('documents.event'), [one.eventId])]),
+        ...(one.refused === null ? [] : [row(say('documents.refused'), [one.refused])]),
+        ...(one.pending ? [row(say('documents.pending'), [say('documents.waits')])] : []),
         ...one.relays.map(({ url, outcome, reason }) =>
-          row('  relay', [plain(`${url}: ${outcome}. ${reason}`)]),
+          row(say('documents.relay'), [plain(`${url}: ${outcome}. ${reason}`)]),
         ),
       ].join('\n'),
     )
@@ -117,31 +127,39 @@ export function formatDocuments(documents: readonly DocumentView[], nowUnixMs: n
 }
 
 /** `spire obligations`. */
-export function formatObligations(obligations: readonly ObligationView[]): string {
-  if (obligations.length === 0) return 'Nothing is owed, and nothing is unknown.';
-  return obligations.map(formatObligation).join('\n');
+export function formatObligations(
+  obligations: readonly ObligationView[],
+  language: Language = 'en',
+): string {
+  if (obligations.length === 0) return commandVoice(language)('owed.nothing');
+  return obligations.map((one) => formatObligation(one, language)).join('\n');
 }
 
-function formatObligation(one: ObligationView): string {
+function formatObligation(one: ObligationView, language: Language): string {
+  const say = commandVoice(language);
   const amounts = [
     one.amountSats === null ? '' : `${one.amountSats} sats`,
     one.amountMinor === null ? '' : fiat(one.amountMinor, one.currency, minorDigits(one.currency)),
   ].filter((amount) => amount !== '');
-  const { partialDispense: partial, settled } = one;
+  const { partialDispense: partial, settled, kind, reference } = one;
+  const state = commandWord(language, `owed.state.${one.state}`, one.state);
+  const what = language === 'en' ? one.wayOut : commandWord(language, `wayOut.${kind}`, one.wayOut);
   const lines = [
-    amounts.length === 0 ? 'amount unknown' : amounts.join(', '),
+    amounts.length === 0 ? say('owed.noAmount') : amounts.join(', '),
     ...(one.transactionId === null ? [] : [`transaction=${one.transactionId}`]),
     ...pairs(one.evidence),
-    ...one.acts.map(({ kind, outcome, evidence }) =>
-      [`${kind}: ${outcome}`, ...pairs(evidence)].join(' '),
-    ),
+    ...one.acts.map((act) => [`${act.kind}: ${act.outcome}`, ...pairs(act.evidence)].join(' ')),
     ...(partial === null ? [] : pairs(partial)),
-    ...(settled === null
-      ? [`to do: ${one.wayOut}`]
-      : [`closed ${instant(settled.atUnixMs)} by ${settled.by ?? '-'}: ${settled.reason ?? '-'}`]),
+    settled === null
+      ? say('owed.toDo', { what })
+      : say('owed.closed', {
+          time: instant(settled.atUnixMs),
+          by: settled.by ?? '-',
+          reason: settled.reason ?? '-',
+        }),
   ];
   return [
-    `${one.reference}  ${one.kind}, ${one.state}, ${duration(one.ageMs)} old`,
+    say('owed.head', { reference, kind, state, age: duration(one.ageMs) }),
     ...lines.map((line) => indented(line, 11)),
   ].join('\n');
 }

@@ -35,7 +35,6 @@ export const sealingKeyOption = (): Option =>
 export function addOperator(program: Command, terminal: Terminal): void {
   program
     .command('operator')
-    .description('whose documents this machine obeys')
     .command('set')
     .description('the operator has another key: his documents are obeyed, ours encrypted to it')
     .argument('<npub>', "the operator's new public key")

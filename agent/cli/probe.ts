@@ -1,11 +1,11 @@
 /** `spire probe`: which ports there are, and who is on one of them. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { SerialPortEntry } from '#hal/serial-ports.ts';
 import { type DeviceView, deviceView } from '../api/schemas.ts';
 import type { Attempt } from '../probe/probe.ts';
 import { ask } from './client.ts';
-import { CommandError, exitCode } from './exit.ts';
+import { CommandError, exitCode, SaidError } from './exit.ts';
 import { plain } from './format.ts';
 import { formatDevice, formatPorts } from './format-probe.ts';
 import { languageOf, languageOption, type Speaking } from './language.ts';
@@ -46,20 +46,19 @@ export interface ProbeResult {
 export function addProbe(program: Command, terminal: Terminal, end: End): void {
   program
     .command('probe')
-    .description('which serial ports there are, and who is on one of them; moves nothing')
-    .option('--port <tty>', 'ask what is on this port, by questions alone')
-    .option('--protocol <name>', 'try this one only')
-    .option('--currency <code>', 'whose notes are shown', currencyOf, 'USD')
-    .option('--watch', 'open the slot and tell what happens, until Ctrl-C; notes are given back')
+    .option('--port <tty>')
+    .option('--protocol <name>')
+    .addOption(new Option('--currency <code>').argParser(currencyOf).default('USD'))
+    .option('--watch')
     .addOption(stateOption())
-    .addOption(configOption('whose language is spoken while no agent runs'))
+    .addOption(configOption())
     .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
     .action(async (options: ProbeCommandOptions) => {
       const held = await heldByAgent(options);
       if (options.port === undefined) {
-        if (options.watch) throw new CommandError(exitCode.usage, 'Say which --port to watch.');
+        if (options.watch) throw new SaidError(exitCode.usage, [['probe.whichPort']]);
         await list(terminal, options, held);
         return;
       }
@@ -68,9 +67,12 @@ export function addProbe(program: Command, terminal: Terminal, end: End): void {
     });
 }
 
-function currencyOf(text: string): string {
-  if (/^[A-Z]{3}$/.test(text)) return text;
-  throw new InvalidArgumentError('It has to be an ISO 4217 code such as USD.');
+function currencyOf(value: string): string {
+  if (/^[A-Z]{3}$/.test(value)) return value;
+  throw new SaidError(exitCode.usage, [
+    ['usage.invalidArgument', { what: '--currency', value }],
+    ['usage.currency'],
+  ]);
 }
 
 /** What the running agent holds; undefined when none answers. */
@@ -115,10 +117,7 @@ async function probe(
   const holder = held?.find((one) => realPort(one.port) === realPort(port));
   if (holder) {
     if (options.watch) {
-      throw new CommandError(
-        exitCode.tryAgain,
-        `The agent holds ${port}. Stop it first: systemctl stop spire-agent`,
-      );
+      throw new SaidError(exitCode.tryAgain, [['probe.heldPort', { port }]]);
     }
     show({ port, source: 'agent', device: holder, attempts: [] });
     return true;

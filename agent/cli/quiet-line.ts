@@ -12,7 +12,8 @@ import { Journal } from '#state/journal.ts';
 import { makeAcceptor, makeDispenser, probedProtocols } from '../devices.ts';
 import { type Attempt, type Probed, probePort } from '../probe/probe.ts';
 import { type WatchedEvent, watchAcceptor, watchDispenser } from '../probe/watch.ts';
-import { CommandError, type ExitCode, exitCode } from './exit.ts';
+import type { CommandKey } from '../texts/command.ts';
+import { CommandError, type ExitCode, exitCode, SaidError } from './exit.ts';
 
 /** What is worked on. */
 export interface LineOptions {
@@ -65,7 +66,7 @@ function lineOf(options: LineOptions): QuietLine {
   );
   if (protocols.length === 0) {
     const known = [...new Set(probedProtocols.map((entry) => entry.protocol))].join(', ');
-    throw new CommandError(exitCode.usage, `There is no protocol ${protocol}; there are ${known}.`);
+    throw new SaidError(exitCode.usage, [['probe.noProtocol', { protocol: `${protocol}`, known }]]);
   }
   return {
     probe: (tell) => probePort({ ...common, path, makePort, currency, protocols, tell }),
@@ -96,11 +97,8 @@ function holdState(folder: string): () => void {
   const open = intents.listOpen().find(({ device }) => device !== undefined);
   if (!open) return () => connection.close();
   connection.close();
-  throw new CommandError(
-    exitCode.tryAgain,
-    `A ${open.kind} on the ${open.device} was cut off, and what became of it is not known yet. ` +
-      'Start the agent, which asks the device: systemctl start spire-agent',
-  );
+  const { kind: act, device = '' } = open;
+  throw new SaidError(exitCode.tryAgain, [['probe.openAct', { act, device }]]);
 }
 
 function opened(path: string): ReturnType<typeof openDatabase> {
@@ -108,20 +106,21 @@ function opened(path: string): ReturnType<typeof openDatabase> {
     return openDatabase(path);
   } catch (cause) {
     if (!(cause instanceof StoreError) || cause.code !== 'locked') throw cause;
-    const words = `Another process holds ${path} and does not answer. Stop it first.`;
-    throw new CommandError(exitCode.tryAgain, words, { cause });
+    throw new SaidError(exitCode.tryAgain, [['probe.stateHeld', { path }]], cause);
   }
 }
 
-const PORT_FAULTS: Partial<Record<AtmErrorCode, readonly [ExitCode, string]>> = {
-  locked: [exitCode.tryAgain, ' Another program has it.'],
-  notFound: [exitCode.unavailable, ' spire probe lists them.'],
-  refused: [exitCode.notPermitted, ''],
+const PORT_FAULTS: Partial<Record<AtmErrorCode, readonly [ExitCode, CommandKey?]>> = {
+  locked: [exitCode.tryAgain, 'probe.portHeld'],
+  notFound: [exitCode.unavailable, 'probe.portMissing'],
+  refused: [exitCode.notPermitted],
 };
 
 /** A port's own faults in the exit codes of the command line. */
 function wordsOf(error: DeviceError): CommandError {
-  const { message, code } = error;
-  const [exit, more] = PORT_FAULTS[code] ?? [exitCode.fault, ''];
-  return new CommandError(exit, message.replace(/ \(\w+\)$/, '.') + more, { cause: error });
+  const said = error.message.replace(/ \(\w+\)$/, '.');
+  const [exit, key] = PORT_FAULTS[error.code] ?? [exitCode.fault];
+  return key
+    ? new SaidError(exit, [[key, { said }]], error)
+    : new CommandError(exit, said, { cause: error });
 }

@@ -34,7 +34,6 @@ const QUESTION =
 export function addRestore(program: Command, terminal: Terminal): void {
   program
     .command('restore')
-    .description('makes a backup the state, when the own one is lost; the service must be stopped')
     .argument('[file]', 'the backup')
     .option('--yes', 'without a question')
     .addOption(stateOption())

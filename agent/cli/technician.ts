@@ -32,9 +32,7 @@ interface EndOptions extends Common {
 
 /** Adds the verbs. */
 export function addTechnician(program: Command, terminal: Terminal): void {
-  const technician = program
-    .command('technician')
-    .description('who may open this machine: invite, list, revoke, delete');
+  const technician = program.command('technician');
   const verb = (name: string, description: string) =>
     technician
       .command(name)

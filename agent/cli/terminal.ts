@@ -72,17 +72,17 @@ async function askPerson(question: string): Promise<boolean> {
   return (await confirm({ message: question, initialValue: false, output })) === true;
 }
 
+/** Where the machine's configuration is. */
+export const DEFAULT_CONFIG = '/etc/spire/spire.json';
+
 /** Where the agent is asked. */
-export const socketOption = (): Option =>
-  new Option('--socket <path>', "the agent's socket").default(DEFAULT_SOCKET);
+export const socketOption = (): Option => new Option('--socket <path>').default(DEFAULT_SOCKET);
 /** Where the state's files are, for what works on them itself. */
-export const stateOption = (): Option =>
-  new Option('--state <folder>', 'where the machine keeps its state').default('/var/lib/spire');
+export const stateOption = (): Option => new Option('--state <folder>').default('/var/lib/spire');
 /** The machine's configuration, for what is done while the agent is away. */
-export const configOption = (use: string): Option =>
-  new Option('--config <file>', use).default('/etc/spire/spire.json');
+export const configOption = (): Option => new Option('--config <file>').default(DEFAULT_CONFIG);
 /** For programs instead of people. */
-export const jsonOption = (): Option => new Option('--json', 'for programs');
+export const jsonOption = (): Option => new Option('--json');
 
 /** Asks the agent one thing. @throws CommandError */
 export function read<Value>(

@@ -32,9 +32,6 @@ const EXITS: Readonly<Record<UpdateResult['outcome'], ExitCode>> = {
 export function addUpdate(program: Command, terminal: Terminal, end: End): void {
   program
     .command('update')
-    .description(
-      'puts another release in place, and the old one back when it does not prove itself',
-    )
     .argument('[deb]', 'the package')
     .option('--continue', 'goes on with an update that was cut; the unit does so at a boot')
     .addOption(

@@ -2,11 +2,15 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { messageOf } from '#protocol/base/errors.ts';
-import { CommandError, exitCode } from './exit.ts';
+import { commandVoice, type SayCommand } from '../texts/command.ts';
+import type { Language } from '../texts/fill.ts';
+import { exitCode, SaidError } from './exit.ts';
+import { languageOf, languageOption } from './language.ts';
 import { type End, jsonOption, print, type Terminal } from './terminal.ts';
 
 interface VerifyOptions {
   readonly spire?: string;
+  readonly language?: Language;
   readonly json?: true;
 }
 
@@ -14,9 +18,9 @@ interface VerifyOptions {
 export function addVerify(program: Command, terminal: Terminal, end: End): void {
   program
     .command('verify')
-    .description('proves records of visits offline: whole, in order, signed; exit code 1 when not')
-    .argument('<file>', 'one record, a list, or one a line, as the API gives them; - to read them')
-    .option('--spire <npub>', 'the machine that must have signed; else all must be of one')
+    .argument('<file>')
+    .option('--spire <npub>')
+    .addOption(languageOption())
     .addOption(jsonOption())
     .action(async (file: string, options: VerifyOptions) => {
       // Loaded only here: no other verb needs signatures.
@@ -26,8 +30,9 @@ export function addVerify(program: Command, terminal: Terminal, end: End): void 
       ]);
       const { spire } = options;
       const pubkey = spire === undefined ? undefined : parsePublicKey(spire, 'spire');
-      const verdict = verifyRecords(textOf(file), { pubkey });
-      print(terminal, options, verdict, () => wordsOf(verdict));
+      const say = commandVoice(await languageOf(options));
+      const verdict = verifyRecords(textOf(file), { pubkey, say });
+      print(terminal, options, verdict, () => wordsOf(verdict, say));
       if (verdict.outcome !== 'ok') end(exitCode.fault);
     });
 }
@@ -36,15 +41,18 @@ function textOf(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (cause) {
-    throw new CommandError(exitCode.usage, `Cannot read ${file}: ${messageOf(cause)}`, { cause });
+    const why = messageOf(cause);
+    throw new SaidError(exitCode.usage, [['file.unread', { file, why }]], cause);
   }
 }
 
 type Verdict = ReturnType<typeof import('../exchange/verify-record.ts').verifyRecords>;
 
-function wordsOf(verdict: Verdict): string {
-  if (verdict.outcome === 'bad') return `NOT PROVEN (${verdict.code}): ${verdict.reason}`;
+function wordsOf(verdict: Verdict, say: SayCommand): string {
+  if (verdict.outcome === 'bad') {
+    const { code, reason } = verdict;
+    return say('verify.bad', { code, reason });
+  }
   const { records, from, to, pubkey } = verdict;
-  const which = records === 1 ? `Record ${from} is` : `Records ${from} to ${to} are`;
-  return `${which} whole, in order, and signed by ${pubkey}.`;
+  return say(records === 1 ? 'verify.one' : 'verify.several', { from, to, pubkey });
 }

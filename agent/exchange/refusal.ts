@@ -1,4 +1,4 @@
-/** How a technician is told no: a code that the API knows, and a stable word with its values. */
+/** How somebody on site is told no: a code that the API knows, and a stable word with its values. */
 import type { ApiErrorCode } from '../api/errors.ts';
 
 /** Why, as a word that every language has a sentence for. */
@@ -37,7 +37,14 @@ export type RefusalWhy =
   | 'tooManyInvites'
   | 'lockedOut'
   | 'updating'
-  | 'stopping';
+  | 'stopping'
+  | 'noTransaction'
+  | 'noObligation'
+  | 'codeBusy'
+  | 'deviceWaitsNot'
+  | 'deviceAway'
+  | 'noTwin'
+  | 'oldState';
 
 /** Values for the sentence's places. */
 export type RefusalValues = Readonly<Record<string, string | number>>;

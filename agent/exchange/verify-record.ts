@@ -9,6 +9,7 @@ import { recordHashIn } from '#protocol/documents/visit-record.ts';
 import { kinds } from '#protocol/event.ts';
 import { verifySignature } from '#protocol/relay/verify.ts';
 import { canonicalJson, type JsonObject } from '#state/json.ts';
+import { commandVoice, type SayCommand } from '../texts/command.ts';
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 
@@ -73,34 +74,39 @@ const bad = (number: number | null, code: RecordFault, reason: string): RecordVe
   return { outcome: 'bad', number, code, reason };
 };
 
-/**
- * Proves one record, a list of them, or one a line, as the API gives them. `pubkey`: the machine
- * that must have signed; without it all must be of one machine.
- */
+/** How records are proven, and told about. */
+export interface VerifyOptions {
+  /** The machine that must have signed; without it all must be of one machine. */
+  readonly pubkey?: string | undefined;
+  /** In whose language it is said why not; English unless given. */
+  readonly say?: SayCommand;
+}
+
+/** Proves one record, a list of them, or one a line, as the API gives them. */
 export function verifyRecords(
   text: string,
-  { pubkey }: { readonly pubkey?: string | undefined } = {},
+  { pubkey, say = commandVoice('en') }: VerifyOptions = {},
 ): RecordVerdict {
   let values: readonly unknown[];
   try {
     values = readAll(text);
   } catch (error) {
-    return bad(null, 'malformed', `this is no JSON: ${messageOf(error)}`);
+    return bad(null, 'malformed', say('verify.noJson', { why: messageOf(error) }));
   }
-  if (values.length === 0) return bad(null, 'malformed', 'there is no record in it');
+  if (values.length === 0) return bad(null, 'malformed', say('verify.none'));
   const records: Record[] = [];
   for (const value of values) {
     const parsed = recordSchema.safeParse(value);
     if (!parsed.success) {
-      const at = `record ${records.length + 1} of the file`;
-      return bad(null, 'malformed', `${at} is none: ${z.prettifyError(parsed.error)}`);
+      const values = { number: records.length + 1, why: z.prettifyError(parsed.error) };
+      return bad(null, 'malformed', say('verify.malformed', values));
     }
     records.push(parsed.data);
   }
   const machine = pubkey ?? linkSchema.parse(records[0]?.body).spire;
   let before: Record | undefined;
   for (const record of records) {
-    const fault = faultOf(record, machine) ?? orderFault(record, before);
+    const fault = faultOf(record, machine, say) ?? orderFault(record, before, say);
     if (fault) return fault;
     before = record;
   }
@@ -120,38 +126,46 @@ function readAll(text: string): readonly unknown[] {
   }
 }
 
-function faultOf({ hash, body, event }: Record, machine: string): RecordVerdict | undefined {
+function faultOf(
+  { hash, body, event }: Record,
+  machine: string,
+  say: SayCommand,
+): RecordVerdict | undefined {
   const { number, spire } = linkSchema.parse(body);
-  if (!event) return bad(number, 'unsigned', `record ${number} was not signed yet`);
+  if (!event) return bad(number, 'unsigned', say('verify.unsigned', { number }));
   if (!verifySignature(event)) {
-    return bad(number, 'badSignature', `the signature of record ${number} is not good`);
+    return bad(number, 'badSignature', say('verify.badSignature', { number }));
   }
   if (event.pubkey !== machine || spire !== machine) {
-    const words = `record ${number} is of key ${event.pubkey}, and not of ${machine}`;
-    return bad(number, 'wrongKey', words);
+    const values = { number, signer: event.pubkey, pubkey: machine };
+    return bad(number, 'wrongKey', say('verify.wrongKey', values));
   }
   const plain: JsonObject = body;
   const actual = createHash('sha256').update(canonicalJson(plain)).digest('hex');
   if (recordHashIn(event.tags) !== actual) {
-    return bad(number, 'tampered', `record ${number} was changed after it was signed`);
+    return bad(number, 'tampered', say('verify.tampered', { number }));
   }
   if (hash !== actual) {
-    return bad(number, 'wrongHash', `record ${number} carries the hash of another one`);
+    return bad(number, 'wrongHash', say('verify.wrongHash', { number }));
   }
   return undefined;
 }
 
-function orderFault(record: Record, before: Record | undefined): RecordVerdict | undefined {
+function orderFault(
+  record: Record,
+  before: Record | undefined,
+  say: SayCommand,
+): RecordVerdict | undefined {
   const { number, previousHash } = linkSchema.parse(record.body);
   if (!before) {
     const isGenesis = /^0+$/.test(previousHash);
     if ((number === 1) === isGenesis) return undefined;
-    return bad(number, 'outOfOrder', `record ${number} is linked as another one`);
+    return bad(number, 'outOfOrder', say('verify.wrongLink', { number }));
   }
   const last = linkSchema.parse(before.body).number;
   if (number !== last + 1) {
-    return bad(number, 'outOfOrder', `record ${number} stands where ${last + 1} belongs`);
+    return bad(number, 'outOfOrder', say('verify.wrongPlace', { number, next: last + 1 }));
   }
   if (previousHash === before.hash) return undefined;
-  return bad(number, 'outOfOrder', `record ${number} does not follow record ${last}`);
+  return bad(number, 'outOfOrder', say('verify.notFollowing', { number, last }));
 }

@@ -161,9 +161,12 @@ export class Visits implements VisitService {
     return this.#exchange.abandon(this.#desk.technician(who, 'exchange'), at, reason);
   }
 
-  records(who: Credential, { after, limit }: z.output<typeof recordsQuery>): RecordView[] {
+  records(who: Credential, { after, limit, last }: z.output<typeof recordsQuery>): RecordView[] {
     this.#desk.actor(who);
-    return this.#parts.store.visitRecords.list(after, limit).map(recordView);
+    const { visitRecords } = this.#parts.store;
+    if (last === undefined) return visitRecords.list(after, limit).map(recordView);
+    const before = Math.max(0, visitRecords.head().number - last);
+    return visitRecords.list(before, last).map(recordView);
   }
 
   bags(who: Credential): BagView[] {

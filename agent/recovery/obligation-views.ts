@@ -7,7 +7,7 @@ import type { Store } from '#state/store.ts';
 import type { ObligationsQuery } from '../api/owed-schemas.ts';
 import type { ObligationView } from '../api/schemas.ts';
 import type { Parts } from '../parts.ts';
-import { waysOut } from './recovery-policy.ts';
+import { wayOut } from '../texts/command.ts';
 
 /** Newest that are shown: closed ones stay for ever. */
 const SHOWN_MAX = 1_000;
@@ -43,7 +43,7 @@ function obligationView(
     ageMs: Math.max(0, (settledAtUnixMs ?? clock.now()) - createdAtUnixMs),
     transactionId: transactionId ?? null,
     evidence: plainJson(obligation.body),
-    wayOut: waysOut[obligation.kind],
+    wayOut: wayOut(obligation.kind),
     acts: transactionId === undefined ? [] : actsOf(store, transactionId),
     partialDispense: transactionId === undefined ? null : partialDispense(store, transactionId),
     settled:

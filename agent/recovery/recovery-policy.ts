@@ -182,32 +182,3 @@ export const cutNotes = [
   readonly says: string;
   readonly class: keyof typeof recoveryPolicy.deposit;
 }[];
-
-/** What a person does about each kind of debt or doubt, which is then closed by `spire settle`. */
-export const waysOut: Readonly<Record<ObligationKind, string>> = {
-  remainder:
-    'Fill the bays: the code then brings the rest at the machine. Or pay it by hand, and settle it.',
-  latePayment:
-    'The code brings the cash at the machine. Or give the sats back from the wallet, and settle it.',
-  doubtfulPayment:
-    'Look at the payment in the wallet; pay the cash or give the sats back by hand; settle it. The ' +
-    'code hands out nothing.',
-  withdrawRefused:
-    'Mend what the wallet refused for (balance, cap): the code then asks again. Or pay by hand, and ' +
-    'settle it.',
-  withdrawUnanswered:
-    'Bring the wallet back: the code asks again. Or delete the link in the wallet, pay by hand, and ' +
-    'settle it.',
-  surplusLink: 'Delete that link in the wallet, unless it was claimed; settle it.',
-  creditWithoutIntent:
-    'Nobody was credited. Ask the validator’s maker; pay whoever proves the note; settle it.',
-  noteUnknown:
-    'Open the validator and count the cash box. If the note is there, pay by hand; settle it.',
-  dispenseUnknown:
-    'Count the bays that are named and the reject tray. What is missing in them came out; pay the ' +
-    'rest by hand; settle it.',
-  repeatedRestarts: 'Find out why the machine lost power or ended; settle it.',
-  restored:
-    'Confirm each claim that is still due, settle the others, count every bay; then settle the ' +
-    'restore.',
-};

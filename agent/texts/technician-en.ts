@@ -20,6 +20,8 @@ export const technicianEn = {
   'menu.resume': 'Go on with exchange {reference}',
   'menu.totals': 'Look at the totals (closes nothing)',
   'menu.bag': 'Count a sealed bag',
+  'menu.record': 'Show record {number} again: {reference}, {time}',
+  'menu.settle': 'Settle something that is owed or not known',
   'menu.leave': 'Leave',
 
   'flow.begun': 'Exchange {reference}. Customers are kept out until it ends.',
@@ -116,6 +118,7 @@ export const technicianEn = {
   'abandon.sure': 'Give exchange {reference} up?',
   'abandon.yes': 'Yes, give it up',
   'abandon.done': 'Given up. Record {number} of this machine:',
+  'record.again': 'Record {number} of this machine, {time}:',
   'record.hash': 'Hash {hash}',
   'record.queued': 'It is signed as soon as the signer can be reached.',
   'record.scan': 'Scan it, and you have what was agreed here.',
@@ -126,6 +129,15 @@ export const technicianEn = {
   'bag.none': 'No bag waits to be counted.',
   'bag.right': 'Bag {seal}: all is there. Record {number}.',
   'bag.differs': 'Bag {seal}: {differences}. Record {number}.',
+
+  'settle.none': 'Nothing is owed, and nothing is unknown.',
+  'settle.ask': 'What was settled by hand?',
+  'settle.item': '{reference}: {amount}, {kind}',
+  'settle.unknown': 'unknown',
+  'settle.reason': 'What was found, or paid, and how?',
+  'settle.sure': 'Its code is void from then on. Settle {reference}?',
+  'settle.yes': 'Yes, it is settled',
+  'settle.done': '{reference} is settled. Its code is void.',
 
   'file.done': 'This was done already. Record {number} of this machine:',
   'file.recordAhead':
@@ -149,7 +161,7 @@ export const technicianEn = {
   'why.noteNeeded': 'Say in your own words what happened.',
   'why.reasonNeeded': 'It is over or short: a reason is needed.',
   'why.badInvite': 'This is no invite of this machine. Check what you typed.',
-  'why.notSignedIn': 'Nobody is signed in.',
+  'why.notSignedIn': 'Nobody is signed in. Technicians sign in with: spire service',
   'why.wrongPin': 'Name or PIN is wrong. {triesLeft} tries are left.',
   'why.signInExpired': 'Your sign-in has ended.',
   'why.permission': 'You have no permission for this ({permission}).',
@@ -175,4 +187,11 @@ export const technicianEn = {
   'why.updating': 'The machine is being updated. Try again in some minutes.',
   'why.deviceBusy': 'The device is at work. Try again in a moment.',
   'why.stopping': 'The machine is being stopped.',
+  'why.noTransaction': 'There is no transaction {name} on this machine.',
+  'why.noObligation': 'There is nothing like that to settle.',
+  'why.codeBusy': 'Its code is being redeemed at this moment. Try again in a minute.',
+  'why.deviceWaitsNot': 'No device waits for that ({device}).',
+  'why.deviceAway': 'The device does not answer now ({device}). Plug it in, and say it again.',
+  'why.noTwin': 'Nobody else works under this identity, as far as is known.',
+  'why.oldState': 'The state is an old one. Declare what happened first: spire restore <backup>.',
 } as const;

@@ -23,6 +23,8 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'menu.resume': 'Seguir con la recarga {reference}',
   'menu.totals': 'Ver los totales (no cierra nada)',
   'menu.bag': 'Contar una bolsa sellada',
+  'menu.record': 'Mostrar otra vez el registro {number}: {reference}, {time}',
+  'menu.settle': 'Dar por arreglado algo que se debe o no se sabe',
   'menu.leave': 'Salir',
 
   'flow.begun': 'Recarga {reference}. No se atiende a clientes hasta que termine.',
@@ -118,6 +120,7 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'abandon.sure': '¿Abandonar la recarga {reference}?',
   'abandon.yes': 'Sí, abandonarla',
   'abandon.done': 'Abandonada. Registro {number} de este cajero:',
+  'record.again': 'Registro {number} de este cajero, {time}:',
   'record.hash': 'Huella {hash}',
   'record.queued': 'Se firma en cuanto haya comunicación con el firmante.',
   'record.scan': 'Escanéelo, y tiene lo que aquí se acordó.',
@@ -128,6 +131,15 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'bag.none': 'Ninguna bolsa espera ser contada.',
   'bag.right': 'Bolsa {seal}: está completa. Registro {number}.',
   'bag.differs': 'Bolsa {seal}: {differences}. Registro {number}.',
+
+  'settle.none': 'No se debe nada, y no hay nada sin aclarar.',
+  'settle.ask': '¿Qué se arregló a mano?',
+  'settle.item': '{reference}: {amount} ({kind})',
+  'settle.unknown': 'desconocido',
+  'settle.reason': '¿Qué se encontró, o se pagó, y cómo?',
+  'settle.sure': 'Su código deja de valer. ¿Dar {reference} por arreglado?',
+  'settle.yes': 'Sí, está arreglado',
+  'settle.done': '{reference} quedó arreglado. Su código ya no vale.',
 
   'file.done': 'Esto ya se hizo. Registro {number} de este cajero:',
   'file.recordAhead':
@@ -152,7 +164,7 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'why.noteNeeded': 'Diga en sus propias palabras qué pasó.',
   'why.reasonNeeded': 'Sobra o falta: se necesita una razón.',
   'why.badInvite': 'Esto no es una invitación de este cajero. Revise lo que escribió.',
-  'why.notSignedIn': 'Nadie se ha identificado.',
+  'why.notSignedIn': 'Nadie se ha identificado. Los técnicos lo hacen con: spire service',
   'why.wrongPin': 'El nombre o el PIN está mal. Quedan {triesLeft} intentos.',
   'why.signInExpired': 'Su sesión terminó.',
   'why.permission': 'No tiene permiso para esto ({permission}).',
@@ -178,4 +190,11 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'why.updating': 'El cajero se está actualizando. Intente de nuevo en unos minutos.',
   'why.deviceBusy': 'El dispositivo está trabajando. Intente de nuevo en un momento.',
   'why.stopping': 'El cajero se está apagando.',
+  'why.noTransaction': 'En este cajero no hay ninguna transacción {name}.',
+  'why.noObligation': 'No hay nada así que arreglar.',
+  'why.codeBusy': 'En este momento se cobra su código. Intente de nuevo en un minuto.',
+  'why.deviceWaitsNot': 'Ningún dispositivo espera eso ({device}).',
+  'why.deviceAway': 'El dispositivo no responde ahora ({device}). Conéctelo y repítalo.',
+  'why.noTwin': 'Que se sepa, nadie más trabaja con esta identidad.',
+  'why.oldState': 'El estado es viejo. Declare primero qué pasó: spire restore <respaldo>.',
 };

@@ -7,8 +7,8 @@ import { messageOf } from '#protocol/base/errors.ts';
 import type { ExchangeView, RecordView } from '../../api/visit-schemas.ts';
 import type { Language } from '../../texts/fill.ts';
 import { type Speak, speaker, whyText } from '../../texts/technician.ts';
-import { CommandError, type ExitCode, exitCode } from '../exit.ts';
-import { languageOption, type Speaking } from '../language.ts';
+import { CommandError, type ExitCode, exitCode, wordsOf } from '../exit.ts';
+import { languageOf, languageOption, type Speaking } from '../language.ts';
 import { type End, jsonOption, print, socketOption, type Terminal } from '../terminal.ts';
 import { addAccepting } from './accept.ts';
 import type { Wish } from './ask-question.ts';
@@ -28,11 +28,10 @@ interface ServiceOptions extends Speaking {
 export function addService(program: Command, terminal: Terminal, end: End): void {
   const service = program
     .command('service')
-    .description('a field visit: refill, count, test; asks one thing after the other')
     // Both have a socket: that of a verb belongs to the verb.
     .enablePositionalOptions()
-    .option('--invite', 'for the first time, with the invite that the owner has made')
-    .option('--json-file <file>', 'answers from a file, without questions; - for standard input')
+    .option('--invite')
+    .option('--json-file <file>')
     .addOption(languageOption())
     .addOption(jsonOption())
     .addOption(socketOption())
@@ -45,39 +44,41 @@ export function addService(program: Command, terminal: Terminal, end: End): void
 
 async function visit(terminal: Terminal, options: ServiceOptions): Promise<ExitCode> {
   const line = new VisitLine(options.socket);
-  const speak = await speakerOf(line, options.language);
+  const language = await languageAt(line, options);
+  const speak = speaker(language);
   try {
     if (options.jsonFile !== undefined) {
       return await visitByFile(terminal, options, line, speak, options.jsonFile);
     }
-    return await visitByPerson(terminal, options, line, speak);
+    return await visitByPerson(terminal, options, line, language);
   } catch (error) {
-    throw inWordsOf(speak, error);
+    throw inWordsOf(language, error);
   }
 }
 
 const clockOf = ({ clock }: Terminal): Clock => clock ?? systemClock;
 
-async function speakerOf(line: VisitLine, wanted: Language | undefined): Promise<Speak> {
+async function languageAt(line: VisitLine, options: ServiceOptions): Promise<Language> {
   try {
     // Asked in any case: nobody types a PIN to find out that the agent is away.
     const { language } = await line.machine();
-    return speaker(wanted ?? language);
+    return options.language ?? language;
   } catch (error) {
-    throw inWordsOf(speaker(wanted ?? 'en'), error);
+    throw inWordsOf(await languageOf(options), error);
   }
 }
 
 /** What is foreseen, in the technician's language; anything else as it is. */
-function inWordsOf(speak: Speak, error: unknown): unknown {
+function inWordsOf(language: Language, error: unknown): unknown {
   if (!(error instanceof CommandError)) return error;
+  const speak = speaker(language);
   const { exit, refusal } = error;
   const own = whyText(speak, refusal?.why);
   if (own !== undefined) return new CommandError(exit, own, { cause: error }, refusal);
   if (refusal) return error;
   if (exit === exitCode.unavailable) {
-    // The English has the socket and what is in the way.
-    return new CommandError(exit, `${speak('agent.gone')}\n${error.message}`, { cause: error });
+    const words = `${speak('agent.gone')}\n${wordsOf(error, language)}`;
+    return new CommandError(exit, words, { cause: error });
   }
   if (exit === exitCode.notPermitted) {
     return new CommandError(exit, speak('agent.socket'), { cause: error });
@@ -89,9 +90,10 @@ async function visitByPerson(
   terminal: Terminal,
   options: ServiceOptions,
   line: VisitLine,
-  speak: Speak,
+  language: Language,
 ): Promise<ExitCode> {
   const { input, out } = terminal;
+  const speak = speaker(language);
   if (!input) throw new CommandError(exitCode.usage, speak('file.noPerson'));
   // Loaded only here: no other verb asks so much.
   const [{ Guide }, { terminalPrompter }] = await Promise.all([
@@ -100,7 +102,8 @@ async function visitByPerson(
   ]);
   const prompter = terminalPrompter(input, out);
   const isColoured = terminal.isColoured ?? false;
-  const guide = new Guide({ line, prompter, speak, clock: clockOf(terminal), isColoured });
+  const clock = clockOf(terminal);
+  const guide = new Guide({ line, prompter, speak, language, clock, isColoured });
   return guide.run(options.invite ?? false);
 }
 

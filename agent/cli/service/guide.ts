@@ -4,12 +4,15 @@ import type {
   BagView,
   ExchangeEndResult,
   ExchangeView,
+  RecordView,
   TechnicianView,
 } from '../../api/visit-schemas.ts';
 import { overShortReasons } from '../../api/visit-schemas.ts';
 import { formatMoney } from '../../format.ts';
+import type { Language } from '../../texts/fill.ts';
 import { type Speak, whyText } from '../../texts/technician.ts';
 import { CommandError, type ExitCode, exitCode } from '../exit.ts';
+import { formatObligations } from '../format.ts';
 import { type Asking, askQuestion, typeNote, typePiles, type Wish } from './ask-question.ts';
 import { type Answerer, drive } from './drive.ts';
 import { type Prompter, Stopped } from './prompter.ts';
@@ -17,7 +20,9 @@ import type { VisitLine } from './visit-line.ts';
 import {
   differenceWords,
   minuteOf,
+  owedLabel,
   placeWords,
+  recordLabel,
   recordQr,
   summaryLines,
   totalsLines,
@@ -34,6 +39,7 @@ export interface GuideOptions {
   readonly line: VisitLine;
   readonly prompter: Prompter;
   readonly speak: Speak;
+  readonly language: Language;
   readonly clock: Clock;
   /** Whether the terminal shows colours. */
   readonly isColoured: boolean;
@@ -136,6 +142,8 @@ export class Guide implements Answerer {
     const may = (wanted: TechnicianView['permissions'][number]) =>
       this.#technician?.permissions.includes(wanted);
     const reference = this.#open?.reference ?? '';
+    // A line that was lost at the very end has taken it along unseen.
+    const last = await line.lastRecord();
     const chosen = await prompter.choose(speak('menu.ask'), [
       ...(may('exchange')
         ? [
@@ -147,11 +155,15 @@ export class Guide implements Answerer {
         : []),
       ...(may('counts') ? [{ value: 'totals' as const, label: speak('menu.totals') }] : []),
       ...(may('collect') ? [{ value: 'bag' as const, label: speak('menu.bag') }] : []),
+      ...(may('settle') ? [{ value: 'settle' as const, label: speak('menu.settle') }] : []),
+      ...(last ? [{ value: 'record' as const, label: recordLabel(speak, last) }] : []),
       { value: 'leave' as const, label: speak('menu.leave') },
     ]);
     if (chosen === 'exchange') await this.#exchange();
     else if (chosen === 'totals') await this.#totals();
     else if (chosen === 'bag') await this.#bag();
+    else if (chosen === 'settle') await this.#settle();
+    else if (chosen === 'record' && last) await this.#showAgain(last);
     return chosen === 'leave';
   }
 
@@ -169,12 +181,48 @@ export class Guide implements Answerer {
   }
 
   async #showRecord({ exchange, record }: ExchangeEndResult): Promise<void> {
-    const { prompter, speak, isColoured } = this.#options;
-    const { number, hash } = record;
+    const { prompter, speak } = this.#options;
+    const { number } = record;
     prompter.tell(speak(exchange.state === 'closed' ? 'close.done' : 'abandon.done', { number }));
+    await this.#showQr(record);
+  }
+
+  async #showAgain(record: RecordView): Promise<void> {
+    const { prompter, speak } = this.#options;
+    const { number, atUnixMs } = record;
+    prompter.tell(speak('record.again', { number, time: minuteOf(atUnixMs) }));
+    await this.#showQr(record);
+  }
+
+  async #showQr(record: RecordView): Promise<void> {
+    const { prompter, speak, isColoured } = this.#options;
+    const { hash } = record;
     prompter.print(await recordQr(record, isColoured));
     prompter.tell(`${speak('record.hash', { hash })}\n${speak('record.scan')}`);
     if (record.signature === 'queued') prompter.tell(speak('record.queued'));
+  }
+
+  /** What a person says was settled by hand, after a look at all that is known of it. */
+  async #settle(): Promise<void> {
+    const { line, prompter, speak, language } = this.#options;
+    const owed = await line.obligations();
+    if (owed.length === 0) return prompter.tell(speak('settle.none'));
+    const chosen = await prompter.choose(speak('settle.ask'), [
+      ...owed.map((one) => ({ value: one.id, label: owedLabel(speak, one) })),
+      { value: 'no', label: speak('flow.back') },
+    ]);
+    for (const one of owed.filter(({ id }) => id === chosen)) {
+      prompter.print(formatObligations([one], language));
+      const reason = await prompter.type(speak('settle.reason'), { judge: this.#needed });
+      const { reference } = one;
+      const sure = await prompter.choose(speak('settle.sure', { reference }), [
+        { value: 'no', label: speak('flow.back') },
+        { value: 'yes', label: speak('settle.yes') },
+      ]);
+      if (sure === 'no') return;
+      await line.settle(one.id, this.#technician?.name ?? '', reason);
+      prompter.tell(speak('settle.done', { reference }));
+    }
   }
 
   async #totals(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { recordView } from '../../api/visit-schemas.ts';
 import { ask } from '../client.ts';
+import { languageOption } from '../language.ts';
 import { type Common, socketOption, type Terminal } from '../terminal.ts';
 
 /** Records of one answer. Source: `recordsQuery`. */
@@ -12,7 +13,7 @@ const PAGE = 200;
 export function addRecords(service: Command, terminal: Terminal): void {
   service
     .command('records')
-    .description('the records of all visits, one a line, for its owner; proven by: spire verify')
+    .addOption(languageOption())
     .addOption(socketOption())
     .action(async ({ socket: socketPath }: Pick<Common, 'socket'>) => {
       for (let after = 0; ; ) {

@@ -1,6 +1,12 @@
 /** The technician's side of the local API: one sign-in, and the calls of a field visit. */
 import { z } from 'zod';
-import { type MachineView, machineView } from '../../api/schemas.ts';
+import {
+  type MachineView,
+  machineView,
+  type ObligationView,
+  obligationView,
+  settleResult,
+} from '../../api/schemas.ts';
 import {
   type BagCountResult,
   type BagView,
@@ -43,7 +49,7 @@ export class VisitLine {
 
   #post<Value>(name: string, body: unknown, schema: z.ZodType<Value>): Promise<Value> {
     const { socketPath, token } = this.#who();
-    return ask({ socketPath, path: `/v1/service/${name}`, schema, body, token });
+    return ask({ socketPath, path: `/v1/${name}`, schema, body, token });
   }
 
   #who() {
@@ -62,16 +68,16 @@ export class VisitLine {
   }
 
   signIn(name: string, pin: string): Promise<TechnicianView> {
-    return this.#signedIn(this.#post('sign-ins', { name, pin }, signInResult));
+    return this.#signedIn(this.#post('service/sign-ins', { name, pin }, signInResult));
   }
 
   /** Uses an invite up, with a PIN of one's own. */
   redeem(invite: string, pin: string): Promise<TechnicianView> {
-    return this.#signedIn(this.#post('technicians', { invite, pin }, signInResult));
+    return this.#signedIn(this.#post('service/technicians', { invite, pin }, signInResult));
   }
 
   async signOut(): Promise<void> {
-    await this.#post('sign-outs', {}, z.object({}));
+    await this.#post('service/sign-outs', {}, z.object({}));
   }
 
   /** The open exchange, or null. */
@@ -80,23 +86,23 @@ export class VisitLine {
   }
 
   begin(): Promise<ExchangeView> {
-    return this.#post('exchange', {}, exchangeView);
+    return this.#post('service/exchange', {}, exchangeView);
   }
 
   answer(at: At, answer: ExchangeAnswer): Promise<ExchangeView> {
-    return this.#post('exchange/answers', { ...address(at), answer }, exchangeView);
+    return this.#post('service/exchange/answers', { ...address(at), answer }, exchangeView);
   }
 
   undo(at: At): Promise<ExchangeView> {
-    return this.#post('exchange/undo', address(at), exchangeView);
+    return this.#post('service/exchange/undo', address(at), exchangeView);
   }
 
   close(at: At): Promise<ExchangeEndResult> {
-    return this.#post('exchange/close', address(at), exchangeEndResult);
+    return this.#post('service/exchange/close', address(at), exchangeEndResult);
   }
 
   abandon(at: At, reason: string): Promise<ExchangeEndResult> {
-    return this.#post('exchange/abandon', { ...address(at), reason }, exchangeEndResult);
+    return this.#post('service/exchange/abandon', { ...address(at), reason }, exchangeEndResult);
   }
 
   totals(): Promise<TotalsView> {
@@ -106,6 +112,22 @@ export class VisitLine {
   /** Records of visits after a number, oldest first. */
   records(after: number, limit: number): Promise<RecordView[]> {
     return this.#get(`service/records?after=${after}&limit=${limit}`, z.array(recordView));
+  }
+
+  /** The record of the visit before, if there was one. */
+  async lastRecord(): Promise<RecordView | undefined> {
+    const [last] = await this.#get('service/records?last=1', z.array(recordView));
+    return last;
+  }
+
+  /** What is owed or not known. */
+  obligations(): Promise<ObligationView[]> {
+    return this.#get('obligations', z.array(obligationView));
+  }
+
+  /** Says that something was settled by hand, by whoever has signed in. */
+  async settle(obligation: string, by: string, reason: string): Promise<void> {
+    await this.#post('settlements', { obligation, by, reason }, settleResult);
   }
 
   bags(): Promise<BagView[]> {
@@ -118,6 +140,6 @@ export class VisitLine {
     readonly reason: Extract<ExchangeAnswer, { kind: 'reason' }>['reason'] | null;
     readonly note: string;
   }): Promise<BagCountResult> {
-    return this.#post('bags', bag, bagCountResult);
+    return this.#post('service/bags', bag, bagCountResult);
   }
 }

@@ -1,6 +1,7 @@
 /** Places, counts and differences as a technician reads them, and the summary of a visit. */
 
 import QRCode from 'qrcode';
+import type { ObligationView } from '../../api/schemas.ts';
 import type {
   ExchangeBay,
   ExchangeBox,
@@ -123,6 +124,20 @@ export function totalsLines(speak: Speak, totals: TotalsView): string[] {
 /** An instant to the minute, in UTC as the records have it. */
 export const minuteOf = (unixMs: number): string =>
   `${new Date(unixMs).toISOString().slice(0, 16).replace('T', ' ')}Z`;
+
+/** A record in one line of a menu. */
+export const recordLabel = (speak: Speak, record: RecordView): string => {
+  const { number, reference, atUnixMs } = record;
+  return speak('menu.record', { number, reference, time: minuteOf(atUnixMs) });
+};
+
+/** Something owed in one line of a menu. */
+export function owedLabel(speak: Speak, owed: ObligationView): string {
+  const { reference, kind, amountMinor, currency, amountSats } = owed;
+  const sum = amountMinor === null ? undefined : formatMoney(amountMinor, currency);
+  const sats = amountSats === null ? undefined : `${amountSats} sats`;
+  return speak('settle.item', { reference, kind, amount: sum ?? sats ?? speak('settle.unknown') });
+}
 
 type RecordId = Pick<RecordView, 'number' | 'hash'>;
 

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { classify } from '#agent/cash-out/classify.ts';
-import { cutNotes, lostAnswers, recoveryPolicy, waysOut } from '#agent/recovery/recovery-policy.ts';
+import { cutNotes, lostAnswers, recoveryPolicy } from '#agent/recovery/recovery-policy.ts';
+import { commandTexts } from '#agent/texts/command.ts';
 import { position } from '#protocol/base/ids.ts';
 
 const runbook = readFileSync(
@@ -47,12 +48,15 @@ test('the runbook says what a lost answer and a cut note are worth, by device', 
 });
 
 test('each debt and each doubt has a way out, and the runbook says it', () => {
-  const rows = Object.entries(waysOut).map(([kind, words]) => [code(kind), words]);
+  const waysOut = Object.entries(commandTexts.en).flatMap(([key, words]) =>
+    key.startsWith('wayOut.') ? [[key.slice('wayOut.'.length), words] as const] : [],
+  );
+  const rows = waysOut.map(([kind, words]) => [code(kind), words]);
   expect(runbook).toContain(tableOf(['listed as', 'what to do'], rows));
   const owed = Object.values(recoveryPolicy)
     .flatMap((classes): readonly { readonly owes: string | null }[] => Object.values(classes))
     .flatMap(({ owes }) => owes ?? []);
-  expect(new Set(owed)).toEqual(new Set(Object.keys(waysOut)));
+  expect(new Set(owed)).toEqual(new Set(waysOut.map(([kind]) => kind)));
 });
 
 test.each(lostAnswers)('a unit that $unit: $sequenceNumber, $lastResult is $class', (row) => {
