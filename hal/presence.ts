@@ -5,7 +5,7 @@
 import { type Clock, withDeadline } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { closedWhile } from './opening.ts';
+import { closedWhile, type Line } from './line.ts';
 import type { Port } from './port.ts';
 
 /** How often a lost port is tried, or a silent device asked. */
@@ -24,7 +24,7 @@ export interface PresenceOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Closed and opened with the device; it says by itself when the port is lost. */
-  readonly link: { open(): Promise<void>; close(): Promise<void> };
+  readonly line: Pick<Line, 'open' | 'drop' | 'close'>;
   /** It was in touch, and is not any more. Commands that waited have been answered before. */
   readonly onAway: (reason: string) => void;
 }
@@ -64,9 +64,9 @@ export class Presence {
    * @throws DeviceError as `Port.open` and `identify` do, and `canceled` when closed meanwhile.
    */
   async open<Found>(identify: () => Promise<Found>): Promise<Found> {
-    const { link, port } = this.#options;
+    const { line, port } = this.#options;
     try {
-      await link.open();
+      await line.open();
       this.#state = 'silent';
       return await identify();
     } catch (error) {
@@ -77,18 +77,21 @@ export class Presence {
     }
   }
 
-  /** Tries a lost port again; false while it is still away. */
-  async reopen(): Promise<boolean> {
-    const { link, log, name } = this.#options;
+  /**
+   * Tries a lost port again, and then the device; gives why it was not identified. Undefined when
+   * it was, and while the port is still away.
+   */
+  async findAgain(identify: () => Promise<unknown>): Promise<DeviceError | undefined> {
+    const { log, name } = this.#options;
     try {
-      await link.open();
+      if (this.isLost && !(await this.#reopen())) return undefined;
+      await identify();
+      return undefined;
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      log.debug({ reason: error.message }, `${name} port is still away`);
-      return false;
+      log.debug({ reason: error.message }, `${name} device is not back yet`);
+      return error;
     }
-    if (this.isLost) this.#state = 'silent';
-    return true;
   }
 
   /**
@@ -112,6 +115,12 @@ export class Presence {
     this.wake();
   }
 
+  /** Lets go of the port, to open it again: an adapter that has hung itself up may come back. */
+  async openAnew(): Promise<void> {
+    this.goAway('lost', 'the port is opened anew');
+    await this.#options.line.drop();
+  }
+
   /** Waits until the next question, which is due `everyMs` after the last one left. */
   untilDue(everyMs: number, askedMs: number): Promise<void> {
     const leftMs = everyMs - (this.#options.clock.monotonic() - askedMs);
@@ -131,10 +140,23 @@ export class Presence {
     this.#wake();
   }
 
-  /** Ends it, and the link with it; everything that waits there is answered. */
+  /** Ends it, and the line with it; everything that waits there is answered. */
   async close(): Promise<void> {
     this.#state = 'closed';
     this.wake();
-    await this.#options.link.close();
+    await this.#options.line.close();
+  }
+
+  async #reopen(): Promise<boolean> {
+    const { line, log, name } = this.#options;
+    try {
+      await line.open();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      log.debug({ reason: error.message }, `${name} port is still away`);
+      return false;
+    }
+    if (this.isLost) this.#state = 'silent';
+    return true;
   }
 }

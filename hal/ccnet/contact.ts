@@ -1,6 +1,6 @@
 /** Keeps in touch with one CCNET device: polls it, notices its absence, finds it again. */
 import type { Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
+import type { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Port } from '../port.ts';
 import { Presence, RECONNECT_MS } from '../presence.ts';
@@ -68,7 +68,7 @@ export class CcnetContact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: options.onAway,
     });
   }
@@ -108,9 +108,8 @@ export class CcnetContact {
     const { clock } = this.#options;
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
-      if (this.#presence.isLost) await this.#reconnect();
-      else if (this.isOnline) await this.#poll();
-      else await this.#identifyAgain();
+      if (this.isOnline) await this.#poll();
+      else await this.#findAgain();
       await this.#presence.untilDue(this.#everyMs(), startedMs);
     }
   }
@@ -150,30 +149,21 @@ export class CcnetContact {
     this.#early = [...this.#early, status].slice(-EARLY_MAX);
   }
 
-  async #reconnect(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#identifyAgain();
-  }
-
-  async #identifyAgain(): Promise<void> {
-    try {
-      await this.#identify();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'ccnet device is not back yet');
-      if (!this.#presence.isSilent) return;
-      if (error.code === 'unsupportedCommand') {
-        // What another device has said is not of ours.
-        this.#early = [];
-        this.#options.onOther(error);
-      } else if (error.code === 'timeOut') await this.#onStillSilent();
-    }
+  async #findAgain(): Promise<void> {
+    const error = await this.#presence.findAgain(() => this.#identify());
+    if (!error || !this.#presence.isSilent) return;
+    if (error.code === 'unsupportedCommand') {
+      // What another device has said is not of ours.
+      this.#early = [];
+      this.#options.onOther(error);
+    } else if (error.code === 'timeOut') await this.#onStillSilent();
   }
 
   async #onStillSilent(): Promise<void> {
     this.#attempts++;
     if (this.#attempts % REOPEN_AFTER_ATTEMPTS !== 0) return;
-    this.#goAway('lost', 'the port is opened anew');
-    await this.link.drop();
+    this.#early = [];
+    await this.#presence.openAnew();
   }
 
   async #identify(): Promise<void> {

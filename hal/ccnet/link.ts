@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { Port, Unsubscribe } from '../port.ts';
+import { FrameReader } from '../frame-reader.ts';
+import { Line } from '../line.ts';
+import type { Port } from '../port.ts';
+import { WAITING_MAX } from '../turns.ts';
 import { type CommandName, commands, decodeStatus, replies, statuses } from './commands.ts';
 import {
   CCNET_LINE,
@@ -16,10 +18,6 @@ import {
   VALIDATOR_ADDRESS,
 } from './wire.ts';
 
-/** Commands that may wait their turn: the poll and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
-/** A gap inside a frame after which it is none: 5 ms by the book; adapters collect up to 16 ms. */
-const INTER_BYTE_MS = 50;
 /** How often something is asked that moves nothing. Source: at most 3 times. */
 const QUERY_ATTEMPTS = 3;
 /** How often an answer that came damaged is asked for again by NAK. Source: at most 3 times. */
@@ -68,49 +66,39 @@ interface Waiting {
  * leaves with `acknowledgeCredit`, once the credit is on disk.
  */
 export class CcnetLink {
+  readonly line: Line;
   readonly #options: CcnetLinkOptions;
-  readonly #framer = new CcnetFramer();
-  readonly #unsubscribe: Unsubscribe;
+  readonly #reader: FrameReader<CcnetWireEvent>;
   readonly #waiting: Waiting[] = [];
   #current: Waiting | undefined;
   #cancelTimeout: CancelTimer = () => undefined;
-  #cancelGap: CancelTimer = () => undefined;
   #cancelFree: CancelTimer = () => undefined;
   #freeAtMs = 0;
   #isDamaged: boolean = false;
   #naks = 0;
   #holdsCredit: boolean = false;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
 
   constructor(options: CcnetLinkOptions) {
     this.#options = options;
-    this.#unsubscribe = options.port.subscribe((event) => {
-      if (event.kind === 'data') this.#onData(event.bytes);
-      else this.#onLost(event.reason);
+    const { port, clock, onLost } = options;
+    this.#reader = new FrameReader({
+      clock,
+      framer: new CcnetFramer(),
+      onEvent: (event) => this.#onWireEvent(event),
+      onSilence: () => this.#onSilence(),
+    });
+    this.line = new Line({
+      port,
+      settings: CCNET_LINE,
+      onData: (bytes) => this.#reader.push(bytes),
+      onDown: () => this.#abandon(),
+      onLost,
     });
   }
 
   /** The last thing said on the line is BILL STACKED, and it waits for our ACK. */
   get holdsCredit(): boolean {
     return this.#holdsCredit;
-  }
-
-  /**
-   * Opens the port, also again after a loss.
-   * @throws DeviceError `notFound`, `locked`, `canceled`
-   */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, CCNET_LINE, () => this.#isClosed);
-    this.#framer.reset();
-    this.#isOpen = true;
-  }
-
-  /** Lets go of the port, to open it again: an adapter that has hung itself up may come back. */
-  async drop(): Promise<void> {
-    this.#isOpen = false;
-    this.#abandon();
-    await this.#options.port.close();
   }
 
   /** Sends one command once, after those before it, and waits for its answer. */
@@ -144,21 +132,14 @@ export class CcnetLink {
    * would then belong to that, and must wait until the device reports the credit again.
    */
   acknowledgeCredit(): boolean {
-    if (!this.#holdsCredit || !this.#isOpen) return false;
+    if (!this.#holdsCredit || !this.line.isOpen) return false;
     this.#confirm('ack');
     return true;
   }
 
-  /** Answers everything that waits and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    await this.drop();
-  }
-
   #next(): void {
     const restMs = this.#freeAtMs - this.#options.clock.monotonic();
-    if (restMs > 0 && this.#waiting.length > 0 && this.#isOpen) {
+    if (restMs > 0 && this.#waiting.length > 0 && this.line.isOpen) {
       const freeAtMs = this.#freeAtMs;
       this.#cancelFree();
       this.#cancelFree = this.#options.clock.after(restMs, () => {
@@ -171,7 +152,7 @@ export class CcnetLink {
     while (!this.#current) {
       const next = this.#waiting.shift();
       if (!next) return;
-      if (this.#isOpen && next.request.beforeSend?.() !== false) this.#send(next);
+      if (this.line.isOpen && next.request.beforeSend?.() !== false) this.#send(next);
       else next.settle('unsent');
     }
   }
@@ -179,11 +160,11 @@ export class CcnetLink {
   #send(next: Waiting): void {
     const { command, data = [] } = next.request;
     // Nothing is owed to us now: an unfinished frame is noise and must not swallow the answer.
-    this.#framer.reset();
+    this.#reader.forget();
     this.#current = next;
     this.#naks = 0;
     this.#holdsCredit = false;
-    this.#options.port.write(encodeFrame([commands[command].code, ...data]));
+    this.line.write(encodeFrame([commands[command].code, ...data]));
     this.#startWaiting();
   }
 
@@ -191,7 +172,7 @@ export class CcnetLink {
     this.#isDamaged = false;
     this.#cancelTimeout();
     this.#cancelTimeout = this.#options.clock.after(this.#options.replyTimeoutMs, () => {
-      const rest = this.#framer.reset();
+      const rest = this.#reader.forget();
       const command = this.#current?.request.command;
       this.#options.log.debug({ command, unfinished: toHex(rest) }, 'ccnet no answer');
       this.#answer('silent');
@@ -202,7 +183,7 @@ export class CcnetLink {
   #confirm(word: 'ack' | 'nak'): void {
     this.#holdsCredit = false;
     this.#freeAtMs = this.#options.clock.monotonic() + BUS_REST_MS;
-    this.#options.port.write(encodeFrame([commands[word].code]));
+    this.line.write(encodeFrame([commands[word].code]));
   }
 
   #answer(reply: CcnetReply): void {
@@ -215,16 +196,8 @@ export class CcnetLink {
     queueMicrotask(() => this.#next());
   }
 
-  #onData(bytes: Uint8Array): void {
-    this.#onWireEvents(this.#framer.push(bytes));
-    this.#cancelGap();
-    if (!this.#framer.isWaiting && !this.#isDamaged) return;
-    this.#cancelGap = this.#options.clock.after(INTER_BYTE_MS, () => this.#onGap());
-  }
-
   /** The line fell silent over an unfinished or damaged answer: it is asked for again. */
-  #onGap(): void {
-    this.#onWireEvents(this.#framer.flush());
+  #onSilence(): void {
     const { current, isDamaged } = { current: this.#current, isDamaged: this.#isDamaged };
     if (!current || !isDamaged || this.#naks >= NAKS_MAX) return;
     // The device does not repeat its own ACK: whether a command was heard must be asked about.
@@ -234,14 +207,12 @@ export class CcnetLink {
     this.#startWaiting();
   }
 
-  #onWireEvents(events: readonly CcnetWireEvent[]): void {
-    for (const event of events) {
-      if (event.kind === 'discarded') {
-        this.#isDamaged = true;
-        this.#options.log.debug({ bytes: toHex(event.bytes) }, 'ccnet bytes discarded');
-      } else if (event.frame.address === VALIDATOR_ADDRESS) this.#onBody(event.frame.body);
-      else this.#options.log.debug({ address: event.frame.address }, 'ccnet frame of another');
-    }
+  #onWireEvent(event: CcnetWireEvent): void {
+    if (event.kind === 'discarded') {
+      this.#isDamaged = true;
+      this.#options.log.debug({ bytes: toHex(event.bytes) }, 'ccnet bytes discarded');
+    } else if (event.frame.address === VALIDATOR_ADDRESS) this.#onBody(event.frame.body);
+    else this.#options.log.debug({ address: event.frame.address }, 'ccnet frame of another');
   }
 
   #onBody(body: Uint8Array): void {
@@ -258,18 +229,10 @@ export class CcnetLink {
     if (decodeStatus(body) !== undefined && !isIllegal(body)) this.#options.onLateState(body);
   }
 
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#abandon();
-    this.#options.onLost(reason);
-  }
-
   #abandon(): void {
     this.#cancelTimeout();
-    this.#cancelGap();
     this.#cancelFree();
-    this.#framer.reset();
+    this.#reader.forget();
     this.#holdsCredit = false;
     const current = this.#current;
     this.#current = undefined;

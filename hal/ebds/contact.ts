@@ -66,7 +66,7 @@ export class EbdsContact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: options.onAway,
     });
   }
@@ -116,7 +116,7 @@ export class EbdsContact {
     const { clock, pollMs } = this.#options;
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
-      if (this.#presence.isLost) await this.#reconnect();
+      if (this.#presence.isLost) await this.#findAgain();
       else await this.#keepInTouch();
       const whenOnline = this.#misses > 0 ? 0 : pollMs;
       const everyMs = this.isOnline ? whenOnline : RECONNECT_MS;
@@ -131,33 +131,23 @@ export class EbdsContact {
     if (answer === 'unsent' || this.isClosed || this.#presence.isLost) return;
     if (answer !== 'silent') {
       this.#misses = 0;
-      if (!this.isOnline) await this.#identifyAgain();
+      if (!this.isOnline) await this.#findAgain();
       return;
     }
     if (this.#options.clock.monotonic() < this.#patientUntilMs) return;
     this.#misses++;
     if (this.#misses >= MISSES_MAX) this.#goAway('silent', 'the device does not answer');
     if (this.#misses % REOPEN_AFTER_MISSES === 0) {
-      this.#goAway('lost', 'the port is opened anew');
-      await this.link.drop();
+      await this.#presence.openAnew();
     }
   }
 
-  async #reconnect(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#identifyAgain();
-  }
-
-  async #identifyAgain(): Promise<void> {
-    try {
-      await this.#identify();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'ebds device is not back yet');
-      if (!this.#presence.isSilent || error.code !== 'unsupportedCommand') return;
-      // What another device has said is not of ours.
-      this.#early = [];
-      this.#options.onOther(error);
-    }
+  async #findAgain(): Promise<void> {
+    const error = await this.#presence.findAgain(() => this.#identify());
+    if (!this.#presence.isSilent || error?.code !== 'unsupportedCommand') return;
+    // What another device has said is not of ours.
+    this.#early = [];
+    this.#options.onOther(error);
   }
 
   async #identify(): Promise<void> {

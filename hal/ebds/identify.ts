@@ -6,7 +6,7 @@
 import { type Clock, sleep } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import type { DeviceIdentity } from '../cash-acceptor.ts';
-import { closedWhile } from '../opening.ts';
+import { closedWhile } from '../line.ts';
 import type { Port } from '../port.ts';
 import {
   type AuxiliaryName,

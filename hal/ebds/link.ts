@@ -7,8 +7,10 @@
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { Port, Unsubscribe } from '../port.ts';
+import { FrameReader } from '../frame-reader.ts';
+import { Line } from '../line.ts';
+import type { Port } from '../port.ts';
+import { WAITING_MAX } from '../turns.ts';
 import {
   type CommandName,
   commands,
@@ -27,10 +29,6 @@ import {
   toggled,
 } from './wire.ts';
 
-/** Commands that may wait their turn: the poll and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
-/** A gap inside a frame after which it is none; adapters collect bytes for up to 16 ms. */
-const INTER_BYTE_MS = 50;
 /** How often the same frame is sent. Source: PTI reads four times, KEB twenty. */
 const ATTEMPTS = 3;
 /** Longest hold of a credit: writing it down takes milliseconds. */
@@ -91,16 +89,13 @@ interface Outstanding extends Waiting {
  * and can do nothing twice. Everything else waits until one is answered.
  */
 export class EbdsLink {
+  readonly line: Line;
   readonly #options: EbdsLinkOptions;
-  readonly #framer = new EbdsFramer();
-  readonly #unsubscribe: Unsubscribe;
+  readonly #reader: FrameReader<EbdsWireEvent>;
   readonly #waiting: Waiting[] = [];
   #current: Outstanding | undefined;
   #cancelTimeout: CancelTimer = () => undefined;
-  #cancelGap: CancelTimer = () => undefined;
   #cancelQuiet: CancelTimer = () => undefined;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
   #isQuiet: boolean = false;
   #heldSinceMs: number | undefined;
   /** The bit of the last command. */
@@ -110,27 +105,19 @@ export class EbdsLink {
 
   constructor(options: EbdsLinkOptions) {
     this.#options = options;
-    this.#unsubscribe = options.port.subscribe((event) => {
-      if (event.kind === 'data') this.#onData(event.bytes);
-      else this.#onLost(event.reason);
+    const { port, clock, onLost } = options;
+    this.#reader = new FrameReader({
+      clock,
+      framer: new EbdsFramer(),
+      onEvent: (event) => this.#onWireEvent(event),
     });
-  }
-
-  /**
-   * Opens the port, also again after a loss.
-   * @throws DeviceError `notFound`, `locked`, `canceled`
-   */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, EBDS_LINE, () => this.#isClosed);
-    this.#framer.reset();
-    this.#isOpen = true;
-  }
-
-  /** Lets go of the port, to open it again: an adapter that has hung itself up may come back. */
-  async drop(): Promise<void> {
-    this.#isOpen = false;
-    this.#abandon();
-    await this.#options.port.close();
+    this.line = new Line({
+      port,
+      settings: EBDS_LINE,
+      onData: (bytes) => this.#onData(bytes),
+      onDown: () => this.#abandon(),
+      onLost,
+    });
   }
 
   /**
@@ -157,13 +144,6 @@ export class EbdsLink {
     });
   }
 
-  /** Answers everything that waits and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    await this.drop();
-  }
-
   #next(): void {
     while (!this.#current && !this.#isQuiet) {
       const next = this.#waiting.shift();
@@ -171,7 +151,7 @@ export class EbdsLink {
       const { request } = next;
       const isNew = this.#isSettled && !this.#isHeld();
       const mayLeave = isNew || request.command === 'poll';
-      if (!this.#isOpen || !mayLeave || request.beforeSend?.() === false) {
+      if (!this.line.isOpen || !mayLeave || request.beforeSend?.() === false) {
         next.settle('unsent');
         continue;
       }
@@ -201,11 +181,11 @@ export class EbdsLink {
   #transmit(current: Outstanding): void {
     current.attemptsLeft--;
     // Nothing is owed to us now: an unfinished frame is noise and must not swallow the answer.
-    this.#framer.reset();
-    this.#options.port.write(current.frame);
+    this.#reader.forget();
+    this.line.write(current.frame);
     this.#cancelTimeout = this.#options.clock.after(this.#options.replyTimeoutMs, () => {
       const { command } = current.request;
-      const unfinished = toHex(this.#framer.reset());
+      const unfinished = toHex(this.#reader.forget());
       this.#options.log.debug({ command, unfinished }, 'ebds no answer');
       if (current.attemptsLeft > 0) this.#transmit(current);
       else this.#settle('silent');
@@ -215,10 +195,10 @@ export class EbdsLink {
   #sendReset(next: Waiting, frame: Uint8Array): void {
     this.#isSettled = false;
     this.#isQuiet = true;
-    this.#options.port.write(frame);
+    this.line.write(frame);
     this.#cancelQuiet = this.#options.clock.after(RESET_QUIET_MS, () => {
       this.#isQuiet = false;
-      this.#framer.reset();
+      this.#reader.forget();
       this.#next();
     });
     next.settle('silent');
@@ -235,19 +215,12 @@ export class EbdsLink {
   }
 
   #onData(bytes: Uint8Array): void {
-    if (this.#isQuiet) return;
-    this.#onWireEvents(this.#framer.push(bytes));
-    this.#cancelGap();
-    if (!this.#framer.isWaiting) return;
-    const flush = () => this.#onWireEvents(this.#framer.flush());
-    this.#cancelGap = this.#options.clock.after(INTER_BYTE_MS, flush);
+    if (!this.#isQuiet) this.#reader.push(bytes);
   }
 
-  #onWireEvents(events: readonly EbdsWireEvent[]): void {
-    for (const event of events) {
-      if (event.kind === 'frame') this.#onFrame(event.frame);
-      else this.#options.log.debug({ bytes: toHex(event.bytes) }, 'ebds bytes discarded');
-    }
+  #onWireEvent(event: EbdsWireEvent): void {
+    if (event.kind === 'frame') this.#onFrame(event.frame);
+    else this.#options.log.debug({ bytes: toHex(event.bytes) }, 'ebds bytes discarded');
   }
 
   #onFrame(frame: EbdsFrame): void {
@@ -265,20 +238,12 @@ export class EbdsLink {
     if (this.#current === current) this.#settle({ reply, performed: current.performed });
   }
 
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#abandon();
-    this.#options.onLost(reason);
-  }
-
   #abandon(): void {
     this.hold(false);
     this.#cancelTimeout();
-    this.#cancelGap();
     this.#cancelQuiet();
     this.#isQuiet = false;
-    this.#framer.reset();
+    this.#reader.forget();
     const current = this.#current;
     this.#current = undefined;
     current?.settle('silent');

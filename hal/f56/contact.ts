@@ -42,7 +42,7 @@ export class F56Contact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: options.onAway,
     });
   }
@@ -85,9 +85,8 @@ export class F56Contact {
   async #serve(): Promise<void> {
     await this.#presence.pause(this.#options.pollMs);
     while (!this.#presence.isClosed) {
-      if (this.#presence.isLost) await this.#reopen();
-      else if (this.#presence.isSilent) await this.#identifyAgain();
-      else await this.status();
+      if (this.isOnline) await this.status();
+      else await this.#findAgain();
       await this.#presence.pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
     }
   }
@@ -119,17 +118,8 @@ export class F56Contact {
     this.#options.onStatus(status);
   }
 
-  async #reopen(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#identifyAgain();
-  }
-
-  async #identifyAgain(): Promise<void> {
-    try {
-      await this.#identify();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'f56 dispenser is not back yet');
-      if (error.code === 'unsupportedCommand') this.#options.onOther(error);
-    }
+  async #findAgain(): Promise<void> {
+    const error = await this.#presence.findAgain(() => this.#identify());
+    if (error?.code === 'unsupportedCommand') this.#options.onOther(error);
   }
 }

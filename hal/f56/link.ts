@@ -5,8 +5,9 @@
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { Port, Unsubscribe } from '../port.ts';
+import { Line } from '../line.ts';
+import type { Port } from '../port.ts';
+import { Turns } from '../turns.ts';
 import { answeredCommand, type CommandName, commands, encodeStatus } from './commands.ts';
 import { Inbox } from './inbox.ts';
 import { F56_LINE } from './models.ts';
@@ -42,8 +43,6 @@ export const F56_TIMINGS: F56Timings = {
 const TRIES = 3;
 /** One more ENQ than that, as one may be spent on a collision. */
 const BIDS_MAX = 4;
-/** Exchanges that may wait their turn: the status poll and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
 
 /** How an exchange ended. `evidence` is what went over the line, for the journal. */
 export type F56Reply =
@@ -77,40 +76,25 @@ export interface F56LinkOptions {
 
 /** The line to one unit. */
 export class F56Link {
+  readonly line: Line;
   readonly #options: F56LinkOptions;
   readonly #inbox: Inbox;
-  readonly #unsubscribe: Unsubscribe;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
-  #waiting = 0;
+  readonly #turns = new Turns();
   #unaskedMoves = 0;
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: F56LinkOptions) {
-    const { port, clock, timings } = options;
+    const { port, clock, timings, onLost } = options;
     this.#options = options;
     const onEvent = () => this.#hearUnasked();
     this.#inbox = new Inbox({ clock, quietMs: timings.quietMs, onEvent });
-    this.#unsubscribe = port.subscribe((event) => {
-      if (event.kind === 'lost') this.#onLost(event.reason);
-      else if (this.#isOpen) this.#inbox.push(event.bytes);
+    this.line = new Line({
+      port,
+      settings: F56_LINE,
+      onData: (bytes) => this.#inbox.push(bytes),
+      onOpen: () => this.#inbox.reset(),
+      onDown: (reason) => this.#inbox.lose(reason),
+      onLost,
     });
-  }
-
-  /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, F56_LINE, () => this.#isClosed);
-    this.#inbox.reset();
-    this.#isOpen = true;
-  }
-
-  /** Ends what is under way and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    this.#isOpen = false;
-    this.#inbox.lose('closed');
-    await this.#options.port.close();
   }
 
   /** Responses to commands that move notes which came when nobody waited for them. */
@@ -120,12 +104,12 @@ export class F56Link {
 
   /** Asks for STATUS, at most three times: no note moves by it. */
   askStatus(): Promise<F56Reply> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const attempt = () => this.#attempt('status', encodeStatus(), this.#options.timings.answerMs);
       let reply = await attempt();
       for (let tries = 1; tries < TRIES; tries++) {
         if (reply.kind !== 'silent' && reply.kind !== 'refused') break;
-        if (!this.#isOpen) break;
+        if (!this.line.isOpen) break;
         reply = await attempt();
       }
       return reply;
@@ -134,18 +118,7 @@ export class F56Link {
 
   /** Sends what may move notes, once, and listens for the response at most `responseMs`. */
   move(command: MovingCommand, data: readonly number[], responseMs: number): Promise<F56Reply> {
-    return this.#inTurn(() => this.#attempt(command, data, responseMs));
-  }
-
-  /** One after the other. A task that fails would be a bug, and does not stop the next one. */
-  #inTurn<Reply>(task: () => Promise<Reply>): Promise<Reply> {
-    if (this.#waiting >= WAITING_MAX) throw new Error('too many F56 commands wait');
-    this.#waiting++;
-    const turn = this.#last.then(task).finally(() => {
-      this.#waiting--;
-    });
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.take(() => this.#attempt(command, data, responseMs));
   }
 
   // One exchange
@@ -157,7 +130,7 @@ export class F56Link {
   ): Promise<F56Reply> {
     // An old ACK must not be taken for that of our ENQ.
     await this.#drain(this.#options.clock.monotonic(), 0);
-    if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
+    if (!this.line.isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
     this.#inbox.begin();
     if (!(await this.#bid())) return this.#end('unsent', 'no ACK to ENQ');
     this.#write(encodeFrame(data));
@@ -188,7 +161,7 @@ export class F56Link {
    */
   async #bid(): Promise<boolean> {
     let hasCollided = false;
-    for (let bids = 0; bids < BIDS_MAX && this.#isOpen; bids++) {
+    for (let bids = 0; bids < BIDS_MAX && this.line.isOpen; bids++) {
       this.#say('enq');
       const answer = await this.#awaitBid();
       if (answer === 'granted') return true;
@@ -228,15 +201,15 @@ export class F56Link {
 
   /** A bid or a response while no exchange runs: a late one, or one whose ACK was lost. */
   #hearUnasked(): void {
-    if (this.#waiting > 0 || !this.#isOpen) return;
+    if (!this.#turns.areFree || !this.line.isOpen) return;
     const { clock, timings } = this.#options;
-    void this.#inTurn(() => this.#drain(clock.monotonic() + timings.answerMs, timings.quietMs));
+    void this.#turns.take(() => this.#drain(clock.monotonic() + timings.answerMs, timings.quietMs));
   }
 
   /** Hears what belongs to no exchange, until the line is silent for so long. */
   async #drain(endMs: number, quietMs: number): Promise<void> {
     const { clock } = this.#options;
-    while (this.#isOpen && clock.monotonic() <= endMs) {
+    while (this.line.isOpen && clock.monotonic() <= endMs) {
       const event = await this.#inbox.take(quietMs);
       if (!event || event.kind === 'lost') return;
       if (event.kind === 'frame') this.#drop(event.data);
@@ -328,13 +301,6 @@ export class F56Link {
 
   #write(bytes: Uint8Array): void {
     this.#inbox.note('>', bytes);
-    this.#options.port.write(bytes);
-  }
-
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#inbox.lose(reason);
-    this.#options.onLost(reason);
+    this.line.write(bytes);
   }
 }

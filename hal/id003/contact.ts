@@ -1,6 +1,5 @@
 /** Keeps in touch with one ID-003 device: polls it, notices its absence, finds it again. */
 import type { Clock } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Port } from '../port.ts';
 import { Presence, RECONNECT_MS } from '../presence.ts';
@@ -47,7 +46,7 @@ export class Id003Contact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: options.onAway,
     });
   }
@@ -71,9 +70,7 @@ export class Id003Contact {
    * @throws DeviceError as `Port.open` and `identify` do; the contact is then closed.
    */
   async open(): Promise<void> {
-    await this.#presence.open(async () =>
-      this.#found(await identify(this.link, this.#options.port)),
-    );
+    await this.#presence.open(() => this.#identify());
     void this.#serve();
   }
 
@@ -86,7 +83,7 @@ export class Id003Contact {
     const { clock, pollMs } = this.#options;
     while (!this.isClosed) {
       const startedMs = clock.monotonic();
-      if (this.#presence.isLost) await this.#reconnect();
+      if (this.#presence.isLost) await this.#findAgain();
       else await this.#poll();
       const whenOnline = this.#misses > 0 ? 0 : pollMs;
       const everyMs = this.isOnline ? whenOnline : RECONNECT_MS;
@@ -103,32 +100,23 @@ export class Id003Contact {
       this.#misses++;
       if (this.#misses >= MISSES_MAX) this.#presence.goAway('silent', 'the device does not answer');
       if (this.#misses % REOPEN_AFTER_MISSES === 0) {
-        this.#presence.goAway('lost', 'the port is opened anew');
-        await this.link.drop();
+        await this.#presence.openAnew();
       }
       return;
     }
     this.#misses = 0;
     const status = decodeStatus(reply);
-    if (!this.isOnline) await this.#identifyAgain();
+    if (!this.isOnline) await this.#findAgain();
     else if (status) this.#options.onStatus(status);
     else this.#options.log.warn({ code: reply.code }, 'id003 state of a recycler, not supported');
   }
 
-  async #reconnect(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#identifyAgain();
+  async #findAgain(): Promise<void> {
+    await this.#presence.findAgain(() => this.#identify());
   }
 
-  async #identifyAgain(): Promise<void> {
-    try {
-      this.#found(await identify(this.link, this.#options.port));
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'id003 device is not back yet');
-    }
-  }
-
-  #found(device: IdentifiedDevice): void {
+  async #identify(): Promise<void> {
+    const device = await identify(this.link, this.#options.port);
     // The port may have been lost or closed just when the last answer had come.
     if (!this.#presence.isSilent) return;
     this.#presence.found();

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { Port, Unsubscribe } from '../port.ts';
+import { FrameReader } from '../frame-reader.ts';
+import { Line } from '../line.ts';
+import type { Port } from '../port.ts';
+import { WAITING_MAX } from '../turns.ts';
 import { type CommandName, commands, hexCode, replies } from './commands.ts';
 import {
   encodeFrame,
@@ -13,10 +15,6 @@ import {
   type Id003WireEvent,
 } from './wire.ts';
 
-/** Commands that may wait their turn: the poll and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
-/** A gap inside a frame after which it is none; adapters collect bytes for up to 16 ms. */
-const INTER_BYTE_MS = 50;
 /** How often something is asked that moves nothing. */
 const QUERY_ATTEMPTS = 3;
 
@@ -57,39 +55,28 @@ interface Waiting {
  * ID-003 has no sequence numbers, so a late answer is only told from a timely one by its code.
  */
 export class Id003Link {
+  readonly line: Line;
   readonly #options: Id003LinkOptions;
-  readonly #framer = new Id003Framer();
-  readonly #unsubscribe: Unsubscribe;
+  readonly #reader: FrameReader<Id003WireEvent>;
   readonly #waiting: Waiting[] = [];
   #current: Waiting | undefined;
   #cancelTimeout: CancelTimer = () => undefined;
-  #cancelGap: CancelTimer = () => undefined;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
 
   constructor(options: Id003LinkOptions) {
     this.#options = options;
-    this.#unsubscribe = options.port.subscribe((event) => {
-      if (event.kind === 'data') this.#onData(event.bytes);
-      else this.#onLost(event.reason);
+    const { port, clock, onLost } = options;
+    this.#reader = new FrameReader({
+      clock,
+      framer: new Id003Framer(),
+      onEvent: (event) => this.#onWireEvent(event),
     });
-  }
-
-  /**
-   * Opens the port, also again after a loss.
-   * @throws DeviceError `notFound`, `locked`, `canceled`
-   */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, ID003_LINE, () => this.#isClosed);
-    this.#framer.reset();
-    this.#isOpen = true;
-  }
-
-  /** Lets go of the port, to open it again: an adapter that has hung itself up may come back. */
-  async drop(): Promise<void> {
-    this.#isOpen = false;
-    this.#abandon();
-    await this.#options.port.close();
+    this.line = new Line({
+      port,
+      settings: ID003_LINE,
+      onData: (bytes) => this.#reader.push(bytes),
+      onDown: () => this.#abandon(),
+      onLost,
+    });
   }
 
   /** Sends one command once, after those before it, and waits for its answer. */
@@ -128,19 +115,12 @@ export class Id003Link {
     return 'silent';
   }
 
-  /** Answers everything that waits and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    await this.drop();
-  }
-
   #next(): void {
     while (!this.#current) {
       const next = this.#waiting.shift();
       if (!next) return;
       const { request } = next;
-      if (!this.#isOpen || request.beforeSend?.() === false) {
+      if (!this.line.isOpen || request.beforeSend?.() === false) {
         next.settle('unsent');
         continue;
       }
@@ -152,15 +132,15 @@ export class Id003Link {
     const { command, data } = next.request;
     const definition = commands[command];
     // Nothing is owed to us now: an unfinished frame is noise and must not swallow the answer.
-    this.#framer.reset();
-    this.#options.port.write(encodeFrame(definition.code, data));
+    this.#reader.forget();
+    this.line.write(encodeFrame(definition.code, data));
     if (definition.reply === 'none') {
       next.settle('silent');
       return;
     }
     this.#current = next;
     this.#cancelTimeout = this.#options.clock.after(this.#options.replyTimeoutMs, () => {
-      const rest = this.#framer.reset();
+      const rest = this.#reader.forget();
       this.#options.log.debug({ command, unfinished: toHex(rest) }, 'id003 no answer');
       this.#answer('silent');
     });
@@ -176,38 +156,20 @@ export class Id003Link {
     queueMicrotask(() => this.#next());
   }
 
-  #onData(bytes: Uint8Array): void {
-    this.#onWireEvents(this.#framer.push(bytes));
-    this.#cancelGap();
-    if (!this.#framer.isWaiting) return;
-    const flush = () => this.#onWireEvents(this.#framer.flush());
-    this.#cancelGap = this.#options.clock.after(INTER_BYTE_MS, flush);
-  }
-
-  #onWireEvents(events: readonly Id003WireEvent[]): void {
-    for (const event of events) {
-      if (event.kind === 'discarded') {
-        this.#options.log.debug({ bytes: toHex(event.bytes) }, 'id003 bytes discarded');
-      } else if (this.#current?.request.accepts(event.frame)) {
-        this.#answer(event.frame);
-      } else {
-        const code = hexCode(event.frame.code);
-        this.#options.log.debug({ code, data: toHex(event.frame.data) }, 'id003 stray frame');
-      }
+  #onWireEvent(event: Id003WireEvent): void {
+    if (event.kind === 'discarded') {
+      this.#options.log.debug({ bytes: toHex(event.bytes) }, 'id003 bytes discarded');
+    } else if (this.#current?.request.accepts(event.frame)) {
+      this.#answer(event.frame);
+    } else {
+      const code = hexCode(event.frame.code);
+      this.#options.log.debug({ code, data: toHex(event.frame.data) }, 'id003 stray frame');
     }
-  }
-
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#abandon();
-    this.#options.onLost(reason);
   }
 
   #abandon(): void {
     this.#cancelTimeout();
-    this.#cancelGap();
-    this.#framer.reset();
+    this.#reader.forget();
     const current = this.#current;
     this.#current = undefined;
     current?.settle('silent');

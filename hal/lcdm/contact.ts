@@ -46,7 +46,7 @@ export class LcdmContact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: options.onAway,
     });
   }
@@ -95,9 +95,8 @@ export class LcdmContact {
   async #serve(): Promise<void> {
     await this.#presence.pause(this.#options.pollMs);
     while (!this.#presence.isClosed) {
-      if (this.#presence.isLost) await this.#reopen();
-      else if (this.#presence.isSilent) await this.#identifyAgain();
-      else await this.status();
+      if (this.isOnline) await this.status();
+      else await this.#findAgain();
       await this.#presence.pause(this.isOnline ? this.#options.pollMs : RECONNECT_MS);
     }
   }
@@ -133,18 +132,9 @@ export class LcdmContact {
     return firmware;
   }
 
-  async #reopen(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#identifyAgain();
-  }
-
-  async #identifyAgain(): Promise<void> {
-    try {
-      await this.#identify();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'lcdm dispenser is not back yet');
-      if (error.code === 'unsupportedCommand') this.#options.onOther(error);
-    }
+  async #findAgain(): Promise<void> {
+    const error = await this.#presence.findAgain(() => this.#identify());
+    if (error?.code === 'unsupportedCommand') this.#options.onOther(error);
   }
 
   #other(why: string): DeviceError {

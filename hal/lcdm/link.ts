@@ -6,8 +6,9 @@
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { LineSettings, Port, Unsubscribe } from '../port.ts';
+import { Line } from '../line.ts';
+import type { LineSettings, Port } from '../port.ts';
+import { Turns } from '../turns.ts';
 import type { LcdmCommand, LcdmDialect, LcdmMove, LcdmQuestion } from './dialect.ts';
 import { Inbox } from './inbox.ts';
 import { controls, encodeFrame, FRAME_BYTES, ID30, ID50, type LcdmFrame } from './wire.ts';
@@ -46,8 +47,6 @@ export const LCDM_TIMINGS: LcdmTimings = {
 
 /** "Up to 3 tries each way". Source: cash-hardware.md 7.1. */
 const TRIES = 3;
-/** Exchanges that may wait their turn: the status poll and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
 
 /** How an exchange ended. `evidence` is what went over the line, for the journal. */
 export type LcdmReply =
@@ -92,45 +91,31 @@ export interface LcdmLinkOptions {
 
 /** The line to one device. */
 export class LcdmLink {
+  readonly line: Line;
   readonly #options: LcdmLinkOptions;
   readonly #inbox: Inbox;
-  readonly #unsubscribe: Unsubscribe;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
-  #waiting = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: LcdmLinkOptions) {
     this.#options = options;
     this.#inbox = new Inbox(options.clock, options.dialect);
-    this.#unsubscribe = options.port.subscribe((event) => {
-      if (event.kind === 'data') this.#inbox.push(event.bytes);
-      else this.#onLost(event.reason);
+    const { port, line: settings, onLost } = options;
+    this.line = new Line({
+      port,
+      settings,
+      onData: (bytes) => this.#inbox.push(bytes),
+      onDown: (reason) => this.#inbox.lose(reason),
+      onLost,
     });
-  }
-
-  /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, this.#options.line, () => this.#isClosed);
-    this.#isOpen = true;
-  }
-
-  /** Ends what is under way and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    this.#isOpen = false;
-    this.#inbox.lose('closed');
-    await this.#options.port.close();
   }
 
   /** Asks or sets something, at most three times: no note moves by it. */
   ask(command: LcdmQuestion, body: readonly number[] = []): Promise<LcdmReply> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       let reply = await this.#attempt(command, body, this.#options.timings.answerMs);
       for (let tries = 1; tries < TRIES; tries++) {
         if (reply.kind !== 'silent' && reply.kind !== 'refused') break;
-        if (!this.#isOpen) break;
+        if (!this.line.isOpen) break;
         reply = await this.#attempt(command, body, this.#options.timings.answerMs);
       }
       return reply;
@@ -139,7 +124,7 @@ export class LcdmLink {
 
   /** Sends what may move notes, once, and listens for the response at most `responseMs`. */
   move(command: LcdmMove, body: readonly number[], responseMs: number): Promise<LcdmReply> {
-    return this.#inTurn(() => this.#attempt(command, body, responseMs));
+    return this.#turns.take(() => this.#attempt(command, body, responseMs));
   }
 
   /**
@@ -147,13 +132,13 @@ export class LcdmLink {
    * `expected` responses end the wait early.
    */
   reset(command: LcdmMove, expected: number): Promise<LcdmResetReply> {
-    return this.#inTurn(() => this.#reset(command, expected));
+    return this.#turns.take(() => this.#reset(command, expected));
   }
 
   /** Asks STATUS with the other ID, once: whether a unit of that kind is there. */
   hearsOtherId(statusCode: number): Promise<boolean> {
-    return this.#inTurn(async () => {
-      if (!this.#isOpen) return false;
+    return this.#turns.take(async () => {
+      if (!this.line.isOpen) return false;
       const { clock, dialect, timings } = this.#options;
       this.#inbox.start();
       this.#write(encodeFrame(dialect.id === ID30 ? ID50 : ID30, 'host', statusCode));
@@ -169,17 +154,6 @@ export class LcdmLink {
     });
   }
 
-  /** One after the other. A task that fails would be a bug, and does not stop the next one. */
-  #inTurn<Reply>(task: () => Promise<Reply>): Promise<Reply> {
-    if (this.#waiting >= WAITING_MAX) throw new Error('too many LCDM commands wait');
-    this.#waiting++;
-    const turn = this.#last.then(task).finally(() => {
-      this.#waiting--;
-    });
-    this.#last = turn.catch(() => undefined);
-    return turn;
-  }
-
   // One exchange
 
   async #attempt(
@@ -187,7 +161,7 @@ export class LcdmLink {
     body: readonly number[],
     responseMs: number,
   ): Promise<LcdmReply> {
-    if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
+    if (!this.line.isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
     this.#send(command, body);
     const first = await this.#awaitAcknowledge(command);
     if (first === 'refused' || first === 'otherId') return this.#end(first);
@@ -207,7 +181,7 @@ export class LcdmLink {
   }
 
   async #reset(command: LcdmMove, expected: number): Promise<LcdmResetReply> {
-    if (!this.#isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
+    if (!this.line.isOpen) return { kind: 'unsent', evidence: 'the port is not open' };
     const { clock, timings } = this.#options;
     const endMs = clock.monotonic() + (expected > 0 ? timings.resetAnsweredMs : timings.resetMs);
     this.#send(command, []);
@@ -215,7 +189,7 @@ export class LcdmLink {
     const first = await this.#awaitAcknowledge(command);
     if (first === 'refused') return this.#end('refused');
     let frame = typeof first === 'object' ? first : undefined;
-    while (this.#isOpen) {
+    while (this.line.isOpen) {
       if (frame) {
         frames.push(frame);
         await this.#acknowledge(frame, true);
@@ -226,7 +200,7 @@ export class LcdmLink {
       const heard = await this.#awaitResponse(command, leftMs);
       frame = typeof heard === 'object' ? heard : undefined;
     }
-    if (!this.#isOpen) return this.#end('silent');
+    if (!this.line.isOpen) return this.#end('silent');
     const evidence = this.#inbox.evidence(`answered ${frames.length} times`);
     this.#inbox.finish();
     return { kind: 'done', frames, evidence };
@@ -342,13 +316,6 @@ export class LcdmLink {
 
   #write(bytes: Uint8Array): void {
     this.#inbox.note('>', bytes);
-    this.#options.port.write(bytes);
-  }
-
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#inbox.lose(reason);
-    this.#options.onLost(reason);
+    this.line.write(bytes);
   }
 }

@@ -55,7 +55,7 @@ export class SioContact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: options.onAway,
     });
   }
@@ -122,8 +122,7 @@ export class SioContact {
     while (!this.isClosed) {
       await this.#presence.pause(this.isOnline ? pingMs : RECONNECT_MS);
       if (this.isClosed) return;
-      if (this.#presence.isLost) await this.#reopen();
-      else if (this.#presence.isSilent) await this.#identifyAgain();
+      if (!this.isOnline) await this.#presence.findAgain(() => this.#identify());
       else {
         const quietMs = clock.monotonic() - this.#heardMs;
         const isBusy = this.#options.isBusy();
@@ -143,19 +142,6 @@ export class SioContact {
     else if (!isExcused) this.#misses++;
     if (this.#misses >= MISSES_MAX) this.#presence.goAway('silent', 'the device does not answer');
     else if (wasBusy && reply !== 'silent') onRested();
-  }
-
-  async #reopen(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#identifyAgain();
-  }
-
-  async #identifyAgain(): Promise<void> {
-    try {
-      await this.#identify();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'sio device is not back yet');
-    }
   }
 
   #onWord(word: SioWord): void {

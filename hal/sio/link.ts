@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { LineSettings, Port, Unsubscribe } from '../port.ts';
+import { Line } from '../line.ts';
+import type { LineSettings, Port } from '../port.ts';
+import { Turns } from '../turns.ts';
 import { commands, type SioWord } from './commands.ts';
 import { readWords } from './wire.ts';
 
-/** Settings that may wait their turn: the ping and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
 /** How often a setting is sent until its echo comes. */
 const TRIES = 3;
 
@@ -35,21 +34,25 @@ interface Waiting {
 
 /** The line to one device. */
 export class SioLink {
+  readonly line: Line;
   readonly #options: SioLinkOptions;
-  readonly #unsubscribe: Unsubscribe;
   #current: Waiting | undefined;
   #cancelTimeout: CancelTimer = () => undefined;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
-  #waiting = 0;
+  readonly #turns = new Turns();
   #discardedBytes = 0;
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SioLinkOptions) {
     this.#options = options;
-    this.#unsubscribe = options.port.subscribe((event) => {
-      if (event.kind === 'data') this.#onData(event.bytes);
-      else this.#onLost(event.reason);
+    const { port, line: settings, onLost } = options;
+    this.line = new Line({
+      port,
+      settings,
+      onData: (bytes) => this.#onData(bytes),
+      onOpen: () => {
+        this.#discardedBytes = 0;
+      },
+      onDown: () => this.#answer('silent'),
+      onLost,
     });
   }
 
@@ -58,47 +61,20 @@ export class SioLink {
     return this.#discardedBytes;
   }
 
-  /** Opens the port, also after a loss. @throws DeviceError `notFound`, `locked`, `canceled` */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, this.#options.line, () => this.#isClosed);
-    this.#discardedBytes = 0;
-    this.#isOpen = true;
-  }
-
-  /** Lets go of the port, to open it again. */
-  async drop(): Promise<void> {
-    this.#isOpen = false;
-    this.#answer('silent');
-    await this.#options.port.close();
-  }
-
-  /** Answers what waits and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    await this.drop();
-  }
-
   /** Sets something, after those before it, at most `tries` times: nothing moves by it. */
   set(code: number, tries = TRIES): Promise<SioReply> {
-    assert(this.#waiting < WAITING_MAX, 'too many SIO commands wait');
     assert(!movingCodes.includes(code), 'what moves a note is sent once');
-    this.#waiting++;
-    const turn = this.#last.then(async () => {
+    return this.#turns.take(async () => {
       let reply: SioReply = 'silent';
       for (let sent = 0; sent < tries && reply === 'silent'; sent++) reply = await this.#ask(code);
       return reply;
     });
-    this.#last = turn.finally(() => {
-      this.#waiting--;
-    });
-    return turn;
   }
 
   /** Sends one byte now, once; whoever wants its echo hears it as a word. False without a port. */
   send(code: number): boolean {
-    if (this.#isOpen) this.#options.port.write(Uint8Array.of(code));
-    return this.#isOpen;
+    if (this.line.isOpen) this.line.write(Uint8Array.of(code));
+    return this.line.isOpen;
   }
 
   #ask(code: number): Promise<SioReply> {
@@ -139,13 +115,6 @@ export class SioLink {
     if (!this.#current) return undefined;
     if (word.kind === 'echo' && word.code === this.#current.code) return 'echoed';
     return word.kind === 'report' && word.report === 'commandError' ? 'refused' : undefined;
-  }
-
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#answer('silent');
-    this.#options.onLost(reason);
   }
 }
 

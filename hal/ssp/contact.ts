@@ -4,7 +4,7 @@
  * POLL would accept it.
  */
 import { type Clock, type Random, sleep } from '#protocol/base/clock.ts';
-import { DeviceError } from '#protocol/base/errors.ts';
+import type { DeviceError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { NextNews } from '../news.ts';
 import type { Port } from '../port.ts';
@@ -93,7 +93,7 @@ export class SspContact {
       port,
       clock,
       log,
-      link: this.link,
+      line: this.link.line,
       onAway: (reason) => this.#onAway(reason),
     });
     this.#parts = { link: this.link, port, model, random, fixedKey };
@@ -163,8 +163,7 @@ export class SspContact {
   }
 
   async #turn(): Promise<void> {
-    if (this.#presence.isLost) await this.#reconnect();
-    else if (!this.isOnline) await this.#beginAgain();
+    if (!this.isOnline) await this.#beginAgain();
     else if (this.#options.mayPoll() && !this.#isUnclear) await this.#poll();
     else await this.#hold();
   }
@@ -252,21 +251,12 @@ export class SspContact {
     return this.link.exchange({ command: 'poll', beforeSend });
   }
 
-  async #reconnect(): Promise<void> {
-    if (await this.#presence.reopen()) await this.#beginAgain();
-  }
-
   async #beginAgain(): Promise<void> {
-    try {
-      await this.#begin();
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'ssp device is not back yet');
-      if (error.code === 'unsupportedCommand') this.#options.onOther(error);
-      else if (++this.#misses % REOPEN_AFTER_ATTEMPTS === 0 && this.#presence.isSilent) {
-        this.#presence.goAway('lost', 'the port is opened anew');
-        await this.link.drop();
-      }
+    const error = await this.#presence.findAgain(() => this.#begin());
+    if (!error) return;
+    if (error.code === 'unsupportedCommand') this.#options.onOther(error);
+    else if (++this.#misses % REOPEN_AFTER_ATTEMPTS === 0 && this.#presence.isSilent) {
+      await this.#presence.openAnew();
     }
   }
 

@@ -7,8 +7,10 @@
 import assert from 'node:assert/strict';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { openUnlessClosed } from '../opening.ts';
-import type { Port, Unsubscribe } from '../port.ts';
+import { FrameReader } from '../frame-reader.ts';
+import { Line } from '../line.ts';
+import type { Port } from '../port.ts';
+import { WAITING_MAX } from '../turns.ts';
 import { type CommandName, commands, hexCode, replies } from './commands.ts';
 import type { SspEnvelope } from './encryption.ts';
 import {
@@ -20,10 +22,6 @@ import {
   type SspWireEvent,
 } from './wire.ts';
 
-/** Commands that may wait their turn: the poll and a few of the driver's; more is a bug. */
-const WAITING_MAX = 8;
-/** A gap inside a frame after which it is none; adapters collect bytes for up to 16 ms. */
-const INTER_BYTE_MS = 50;
 /** How often one frame is sent, so that a device that has gone is noticed within 2 s. */
 const ATTEMPTS = 3;
 
@@ -79,15 +77,12 @@ interface Outstanding extends Waiting {
 
 /** Serialises commands, numbers them, and encrypts them once keys are agreed. */
 export class SspLink {
+  readonly line: Line;
   readonly #options: SspLinkOptions;
-  readonly #framer = new SspFramer();
-  readonly #unsubscribe: Unsubscribe;
+  readonly #reader: FrameReader<SspWireEvent>;
   readonly #waiting: Waiting[] = [];
   #current: Outstanding | undefined;
   #cancelTimeout: CancelTimer = () => undefined;
-  #cancelGap: CancelTimer = () => undefined;
-  #isOpen: boolean = false;
-  #isClosed: boolean = false;
   #inSession: boolean = false;
   #sequence: SspSequence = 0;
   #envelope: SspEnvelope | undefined;
@@ -95,33 +90,25 @@ export class SspLink {
 
   constructor(options: SspLinkOptions) {
     this.#options = options;
-    this.#unsubscribe = options.port.subscribe((event) => {
-      if (event.kind === 'data') this.#onData(event.bytes);
-      else this.#onLost(event.reason);
+    const { port, clock, onLost } = options;
+    this.#reader = new FrameReader({
+      clock,
+      framer: new SspFramer(),
+      onEvent: (event) => this.#onWireEvent(event),
     });
-  }
-
-  /**
-   * Opens the port, also again after a loss.
-   * @throws DeviceError `notFound`, `locked`, `canceled`
-   */
-  async open(): Promise<void> {
-    await openUnlessClosed(this.#options.port, SSP_LINE, () => this.#isClosed);
-    this.#framer.reset();
-    this.#isOpen = true;
-  }
-
-  /** Lets go of the port, to open it again: an adapter that has hung itself up may come back. */
-  async drop(): Promise<void> {
-    this.#isOpen = false;
-    this.#abandon();
-    await this.#options.port.close();
+    this.line = new Line({
+      port,
+      settings: SSP_LINE,
+      onData: (bytes) => this.#reader.push(bytes),
+      onDown: () => this.#abandon(),
+      onLost,
+    });
   }
 
   /** Begins a session in plain words: both sides agree on the sequence flag. It moves nothing. */
   sync(): Promise<SspReply> {
     this.#endSession();
-    this.#inSession = this.#isOpen;
+    this.#inSession = this.line.isOpen;
     // By the manual's example the flag of SYNC is set, and the next command's is not.
     this.#sequence = 1;
     return this.exchange({ command: 'sync' });
@@ -151,18 +138,11 @@ export class SspLink {
     return this.exchange({ command, data, attempts });
   }
 
-  /** Answers everything that waits and closes the port for good. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    this.#isClosed = true;
-    await this.drop();
-  }
-
   #next(): void {
     while (!this.#current) {
       const next = this.#waiting.shift();
       if (!next) return;
-      if (!this.#isOpen || !this.#inSession || next.request.beforeSend?.() === false) {
+      if (!this.line.isOpen || !this.#inSession || next.request.beforeSend?.() === false) {
         next.settle('unsent');
         continue;
       }
@@ -179,11 +159,11 @@ export class SspLink {
   #transmit(current: Outstanding): void {
     const { command, attempts = ATTEMPTS } = current.request;
     // Nothing is owed to us now: an unfinished frame is noise and must not swallow the answer.
-    this.#framer.reset();
+    this.#reader.forget();
     current.sent++;
-    this.#options.port.write(current.bytes);
+    this.line.write(current.bytes);
     this.#cancelTimeout = this.#options.clock.after(this.#options.replyTimeoutMs, () => {
-      const unfinished = toHex(this.#framer.reset());
+      const unfinished = toHex(this.#reader.forget());
       this.#options.log.debug({ command, sent: current.sent, unfinished }, 'ssp no answer');
       if (current.sent < attempts) this.#transmit(current);
       else this.#breakOff('silent', 'the device does not answer');
@@ -220,22 +200,12 @@ export class SspLink {
     for (const { settle } of this.#waiting.splice(0)) settle('unsent');
   }
 
-  #onData(bytes: Uint8Array): void {
-    this.#onWireEvents(this.#framer.push(bytes));
-    this.#cancelGap();
-    if (!this.#framer.isWaiting) return;
-    const flush = () => this.#onWireEvents(this.#framer.flush());
-    this.#cancelGap = this.#options.clock.after(INTER_BYTE_MS, flush);
-  }
-
-  #onWireEvents(events: readonly SspWireEvent[]): void {
-    for (const event of events) {
-      if (event.kind === 'discarded') {
-        this.#options.log.debug({ bytes: toHex(event.bytes) }, 'ssp bytes discarded');
-      } else if (!this.#isAnswer(event.frame)) {
-        const { sequence, address, data } = event.frame;
-        this.#options.log.debug({ sequence, address, data: toHex(data) }, 'ssp stray frame');
-      }
+  #onWireEvent(event: SspWireEvent): void {
+    if (event.kind === 'discarded') {
+      this.#options.log.debug({ bytes: toHex(event.bytes) }, 'ssp bytes discarded');
+    } else if (!this.#isAnswer(event.frame)) {
+      const { sequence, address, data } = event.frame;
+      this.#options.log.debug({ sequence, address, data: toHex(data) }, 'ssp stray frame');
     }
   }
 
@@ -266,16 +236,8 @@ export class SspLink {
     return true;
   }
 
-  #onLost(reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#abandon();
-    this.#options.onLost(reason);
-  }
-
   #abandon(): void {
-    this.#cancelGap();
-    this.#framer.reset();
+    this.#reader.forget();
     this.#giveUp('silent');
   }
 }

@@ -34,13 +34,13 @@ export async function probeSsp(options: SspProbeOptions): Promise<SspProbe> {
   const ignore = () => undefined;
   const link = new SspLink({ port, clock, log, replyTimeoutMs, onLost: ignore, onBroken: ignore });
   try {
-    await link.open();
+    await link.line.open();
     const found = await identify({ link, port, model: sspModels[model], random, fixedKey });
     const reply = await link.ask('getCounters');
     const isTold = typeof reply !== 'string' && isOk(reply);
     const counters = isTold ? decodeCounters(reply.data) : undefined;
     return { identity: found.identity, channels: found.channels, counters };
   } finally {
-    await link.close();
+    await link.line.close();
   }
 }

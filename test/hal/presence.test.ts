@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
+import { Line } from '#hal/line.ts';
 import { Presence } from '#hal/presence.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
+import { DeviceError } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
@@ -10,11 +12,12 @@ function make() {
   const clock = new VirtualClock();
   const cable = new Cable({ clock, device: new Id003Device({ clock }) });
   const port = new MemoryPort({ path: 'memory', clock, cable });
-  const line = { baudRate: 9600, dataBits: 8, parity: 'even', stopBits: 1 } as const;
-  const link = { open: () => port.open(line), close: () => port.close() };
+  const settings = { baudRate: 9600, dataBits: 8, parity: 'even', stopBits: 1 } as const;
+  const ignore = () => undefined;
+  const line = new Line({ port, settings, onData: ignore, onDown: ignore, onLost: ignore });
   const away: string[] = [];
   const onAway = (reason: string) => away.push(reason);
-  const presence = new Presence({ name: 'test', port, clock, log: silentLog, link, onAway });
+  const presence = new Presence({ name: 'test', port, clock, log: silentLog, line, onAway });
   return { clock, cable, presence, away };
 }
 
@@ -55,15 +58,33 @@ test('whoever opens is told that it was closed meanwhile, and nothing is found a
   expect(presence.isClosed).toBe(true);
 });
 
-test('a lost port is tried again until it is there', async () => {
+test('a lost port is tried again until it is there, and then the device', async () => {
   const { clock, cable, presence } = make();
+  const find = () => clock.resolve(presence.findAgain(async () => presence.found()));
   await clock.resolve(presence.open(async () => presence.found()));
   cable.unplug();
   presence.goAway('lost', 'unplugged');
-  expect(await clock.resolve(presence.reopen())).toBe(false);
+  expect(await find()).toBeUndefined();
+  expect(presence.isLost).toBe(true);
   cable.plug();
-  expect(await clock.resolve(presence.reopen())).toBe(true);
+  const silent = new DeviceError('timeOut', 'no answer');
+  const nobody = presence.findAgain(() => Promise.reject(silent));
+  expect(await clock.resolve(nobody)).toBe(silent);
   expect(presence.isSilent).toBe(true);
+  expect(await find()).toBeUndefined();
+  expect(presence.isOnline).toBe(true);
+});
+
+test('a port that is opened anew is let go of first', async () => {
+  const { clock, cable, presence, away } = make();
+  await clock.resolve(presence.open(async () => presence.found()));
+  await clock.resolve(presence.openAnew());
+  expect(away).toEqual(['the port is opened anew']);
+  expect(presence.isLost).toBe(true);
+  cable.unplug();
+  cable.plug();
+  await clock.resolve(presence.findAgain(async () => presence.found()));
+  expect(presence.isOnline).toBe(true);
 });
 
 test('the next question is due by the last one, but never at once behind an answer', async () => {
