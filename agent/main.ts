@@ -203,7 +203,7 @@ class RunningAgent implements Agent {
     });
     this.#parts = {
       ...common,
-      ...{ acceptor, dispenser, unwrittenCredits: [] },
+      ...{ acceptor, dispenser, unwrittenCredits: [], unwrittenEnds: new Map() },
       signer,
       signatures,
       rpc,

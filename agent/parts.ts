@@ -5,8 +5,9 @@
 import type { CashAcceptor } from '#hal/cash-acceptor.ts';
 import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import type { Clock, Random } from '#protocol/base/clock.ts';
+import type { IntentId } from '#protocol/base/ids.ts';
 import type { Log } from '#protocol/base/log.ts';
-import type { MinorPerBtc, MinorUnits } from '#protocol/base/money.ts';
+import type { MinorPerBtc } from '#protocol/base/money.ts';
 import type { Secret } from '#protocol/base/secret.ts';
 import type { FeesDocument } from '#protocol/documents/fees.ts';
 import type { RpcClient } from '#protocol/rpc/rpc.ts';
@@ -59,11 +60,10 @@ export interface Parts {
   readonly board: ReasonBoard;
   readonly rates: Rates;
   readonly walletWatch: WalletWatch;
-  /**
-   * Credits without an intent, of a device that says each once, until they are on the disk; a value
-   * may be unknown.
-   */
-  readonly unwrittenCredits: (MinorUnits | undefined)[];
+  /** Each writes down a credit without an intent; kept until the disk has taken it. */
+  readonly unwrittenCredits: (() => void)[];
+  /** What is left to be done for an act whose end was told once and not taken by a full disk. */
+  readonly unwrittenEnds: Map<IntentId, () => void | Promise<void>>;
   /** Keys the hashes of claim codes; the sealing key. */
   readonly claimKey: Secret<Uint8Array>;
   /** The fee document in force. */

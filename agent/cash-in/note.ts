@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert';
 import { z } from 'zod';
-import type { DepositOutcome, ReturnOutcome } from '#hal/cash-acceptor.ts';
+import type { DepositOutcome, InitialiseOutcome, ReturnOutcome } from '#hal/cash-acceptor.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import { newNoteId, newReference, type TransactionId } from '#protocol/base/ids.ts';
 import { type MinorUnits, minorPerBtc, minorUnits, principalOfNote } from '#protocol/base/money.ts';
@@ -14,6 +14,7 @@ import type { JsonObject } from '#state/json.ts';
 import type { CashInTerms, NoteOutcome } from '../machines/cash-in.ts';
 import type { Parts } from '../parts.ts';
 import { recordDevice } from '../recovery/device-record.ts';
+import { writeEnd } from '../recovery/open-act.ts';
 import { tellQuarantine } from '../recovery/quarantine.ts';
 import { noteClasses, recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { say } from '../texts/customer.ts';
@@ -206,6 +207,16 @@ async function moveNote(
     if (!(err instanceof DeviceError) || err.code !== 'sequenceError') throw err;
     return settleNotSent(parts, intent, input, err.message);
   }
+  const write = () => settleMoved(parts, intent, input, outcome);
+  return writeEnd(parts, intent, write, async () => void (await write()));
+}
+
+async function settleMoved(
+  parts: Parts,
+  intent: Intent,
+  input: NoteInput,
+  outcome: DepositOutcome | ReturnOutcome,
+): Promise<NoteOutcome> {
   switch (outcome.kind) {
     case 'deposited': {
       const total = book(parts, intent, input, outcome.value, outcome.evidence);
@@ -245,12 +256,13 @@ export async function takeUnexpectedCredit(
 ): Promise<void> {
   const { store, acceptor } = parts;
   // Where the device says each credit once, another one is another note whose way in went unheard.
-  if (!acceptor.capabilities.repeatsCredit) {
-    parts.unwrittenCredits.push(value);
-    writeCredits(parts);
-  } else if (store.facts.get(LAST_CREDIT)) {
-    store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
-  } else oweCredit(parts, value);
+  const isRepeated = acceptor.capabilities.repeatsCredit && store.facts.get(LAST_CREDIT);
+  const repeat = () => void store.journal.append('credit.repeated', { valueMinor: value ?? null });
+  // A driver tells of each credit once, also where the device repeats it.
+  parts.unwrittenCredits.push(
+    isRepeated ? () => store.commit(repeat) : () => oweCredit(parts, value),
+  );
+  writeCredits(parts);
   await acceptor.confirmDeposit();
 }
 
@@ -262,7 +274,7 @@ export function writeCredits(parts: Parts): boolean {
   const { unwrittenCredits } = parts;
   const isAny = unwrittenCredits.length > 0;
   while (unwrittenCredits.length > 0) {
-    oweCredit(parts, unwrittenCredits[0]);
+    unwrittenCredits[0]?.();
     unwrittenCredits.shift();
   }
   return isAny;
@@ -319,7 +331,17 @@ export async function recoverNote(parts: Parts, intent: Intent): Promise<void> {
     store.journal.append('deposit.recovering', { powerUp, intent: intent.id }, input.transactionId),
   );
   const { note, evidence } = await acceptor.initialise(bodySchema.parse(intent.body).baseline);
-  const words = `power-up ${powerUp}; ${evidence}`;
+  const write = () => settleCut(parts, intent, note, `power-up ${powerUp}; ${evidence}`);
+  await writeEnd(parts, intent, write, write);
+}
+
+async function settleCut(
+  parts: Parts,
+  intent: Intent,
+  note: InitialiseOutcome['note'],
+  words: string,
+): Promise<void> {
+  const input = inputOf(intent);
   switch (noteClasses[note]) {
     case 'exact':
       book(parts, intent, input, input.value, words);

@@ -22,6 +22,7 @@ import { formatMoney } from '../format.ts';
 import type { BatchOutcome, Plan } from '../machines/cash-out.ts';
 import type { Parts } from '../parts.ts';
 import { recordDevice } from '../recovery/device-record.ts';
+import { writeEnd } from '../recovery/open-act.ts';
 import { tellQuarantine } from '../recovery/quarantine.ts';
 import { recoveryPolicy } from '../recovery/recovery-policy.ts';
 import { say } from '../texts/customer.ts';
@@ -81,10 +82,13 @@ export async function dispenseBatch(parts: Parts, plan: Plan): Promise<BatchOutc
   });
   const judgement = await judge(parts, asked, outcome, baseline);
   // What is owed is on disk in the same moment as what came out: a cut cannot fall between them.
-  const done = store.commit(() => {
-    settle(parts, intent, transactionId, asked, judgement);
-    return next(parts, plan, asked, rest, judgement);
-  });
+  const write = () =>
+    store.commit(() => {
+      settle(parts, intent, transactionId, asked, judgement);
+      return next(parts, plan, asked, rest, judgement);
+    });
+  const later = () => settleLeft(parts, intent, transactionId, judgement);
+  const done = await writeEnd(parts, intent, write, later);
   tellQuarantine(parts);
   parts.changed();
   return done;
@@ -347,6 +351,17 @@ export async function recoverDispense(parts: Parts, intent: Intent): Promise<voi
       sequenceNumber: sequenceNumber ?? undefined,
     },
   );
+  settleLeft(parts, intent, transactionId, judgement);
+}
+
+/** Nobody stands there any more: what is missing is owed, and not dispensed. */
+function settleLeft(
+  parts: Parts,
+  intent: Intent,
+  transactionId: TransactionId,
+  judgement: Judgement,
+): void {
+  const { units: asked } = bodySchema.parse(intent.body);
   parts.store.commit(() => {
     settle(parts, intent, transactionId, asked, judgement);
     if (judgement.class === 'unknown') {

@@ -10,6 +10,7 @@ import type { Intent } from '#state/intents.ts';
 import type { Judgement } from '../cash-out/classify.ts';
 import { bookOut, judge, readBaseline } from '../cash-out/dispense-batch.ts';
 import type { Parts } from '../parts.ts';
+import { writeEnd } from '../recovery/open-act.ts';
 import { bookAnswers } from './books.ts';
 import type { TestOutcome } from './standing.ts';
 
@@ -84,7 +85,8 @@ async function settleTest(parts: Parts, intent: Intent, outcome: DispenseOutcome
   // A note in the tray is what was asked for: it counts as the slot's note does elsewhere.
   const read = body.to === 'reject' ? asPresented : undefined;
   const judgement = await judge(parts, units, outcome, baseline, read);
-  conclude(parts, body, outcomeOf(judgement, body), intent);
+  const write = () => conclude(parts, body, outcomeOf(judgement, body), intent);
+  await writeEnd(parts, intent, write, write);
 }
 
 function asPresented(units: readonly UnitResult[]): readonly UnitResult[] {

@@ -1,8 +1,10 @@
 /**
  * An act of a device of which the end is not on disk: after a cut, or when the disk did not take
- * it. Nothing is concluded from it before the device was asked; its direction waits closed.
+ * it. Nothing is concluded from it before that is mended; its direction waits closed.
  */
 import type { TransactionId } from '#protocol/base/ids.ts';
+import type { Intent } from '#state/intents.ts';
+import { isDiskFull } from '#state/store-error.ts';
 import type { Parts } from '../parts.ts';
 import type { Direction } from '../watch/reasons.ts';
 
@@ -11,6 +13,31 @@ export function hasOpenAct({ store }: Parts, id: TransactionId): boolean {
   return store.intents
     .forTransaction(id)
     .some(({ device, state }) => device !== undefined && state === 'open');
+}
+
+/**
+ * Writes down how an act ended. What a full disk does not take now is written by the recovery, as
+ * `later` does it, and the device is not asked again: it may not say it twice.
+ */
+export async function writeEnd<Written>(
+  { unwrittenEnds }: Parts,
+  { id }: Intent,
+  now: () => Written | Promise<Written>,
+  later: () => void | Promise<void>,
+): Promise<Written> {
+  try {
+    return await now();
+  } catch (err) {
+    if (isDiskFull(err)) unwrittenEnds.set(id, later);
+    throw err;
+  }
+}
+
+/** Writes an end that a full disk has refused; false when there is none, and the device is asked. */
+export async function writeKeptEnd({ unwrittenEnds }: Parts, { id }: Intent): Promise<boolean> {
+  const write = unwrittenEnds.get(id);
+  await write?.();
+  return unwrittenEnds.delete(id);
 }
 
 /** Keeps a direction closed while an act on its device is open, by its reference. */

@@ -14,7 +14,7 @@ import { recoverDispense } from '../cash-out/dispense-batch.ts';
 import { forgetCodeUnlessOwed, missingOf, oweCash, releaseReservation } from '../cash-out/sale.ts';
 import { recoverTest, TEST_DISPENSE } from '../exchange/test-dispense.ts';
 import type { Parts } from '../parts.ts';
-import { hasOpenAct, tellOpenAct } from './open-act.ts';
+import { hasOpenAct, tellOpenAct, writeKeptEnd } from './open-act.ts';
 import { countRestart, tellQuarantine } from './quarantine.ts';
 import { recoveryPolicy } from './recovery-policy.ts';
 
@@ -45,6 +45,7 @@ export class Recovery {
       if (intent.device !== device) continue;
       log.warn({ intent: intent.id, kind: intent.kind }, 'open intent found');
       this.#adopt(intent);
+      if (await writeKeptEnd(this.#parts, intent)) continue;
       const isNote = intent.kind === 'deposit' || intent.kind === 'return';
       if (isNote) await recoverNote(this.#parts, intent);
       else if (intent.kind === 'dispense') await recoverDispense(this.#parts, intent);

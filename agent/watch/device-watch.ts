@@ -202,7 +202,6 @@ export class DeviceWatch {
       for (let round = 0; round < INITIALISE_MAX; round++) {
         if (acceptor.status().device !== 'attention') break;
         if ((await this.#initialiseOnce()) !== 'deposited') break;
-        await this.#takeCredit(undefined);
       }
     } finally {
       this.#initialising = false;
@@ -220,6 +219,8 @@ export class DeviceWatch {
       return store.intents.open({ kind: 'initialise', device: 'acceptor', body: { powerUp } });
     });
     const outcome = await acceptor.initialise();
+    // First what is owed for it, for it is told once: a full disk may take neither.
+    if (outcome.note === 'deposited') await this.#takeCredit(undefined);
     store.commit(() => {
       store.intents.settle(intent.id, outcome.note, { evidence: outcome.evidence });
       store.journal.append('initialise.settled', { ...outcome });

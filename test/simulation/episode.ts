@@ -290,8 +290,7 @@ class Episode implements Aftermath {
     const reasons = [...view.cashIn.reasons, ...view.cashOut.reasons];
     const codes = new Set(reasons.map(({ code }) => code));
     this.#tell(`somebody is called: ${[...codes].join(' ')}`);
-    // A full disk asks for room, and for no restart.
-    if (codes.has('starting') || reasons.some(({ text }) => text.includes('restarted'))) {
+    if (this.#asksForRestart()) {
       this.#breaker.offMs = RESTART_MS;
       this.machine.die('kill');
       await this.revive();
@@ -300,6 +299,12 @@ class Episode implements Aftermath {
     if (codes.has('walletEmpty')) this.machine.keeper.fund(this.#plan.fundSats);
     if (codes.has('validator')) this.restartValidator();
     await this.#attend(codes.has('noNotes'));
+  }
+
+  /** A disk that failed asks for it, and a start that did; a full disk asks for room only. */
+  #asksForRestart(): boolean {
+    const reasons = this.#view?.cashIn.reasons ?? [];
+    return reasons.some(({ code, text }) => code === 'starting' || text.includes('restarted'));
   }
 
   /** Whoever looks after the machine clears what is stuck, and may fill the bays. */
@@ -350,7 +355,7 @@ class Episode implements Aftermath {
     this.#stepsMax = this.machine.clock.fired + STEPS_OF_LIVENESS;
     // What a full disk did not take is kept in mind, for as long as the program lives.
     if (this.#breaker.diskFailed) await this.pause(DISK_LOOK_MS);
-    if (this.#plan.restarts || this.#breaker.diskFailed) this.machine.die('kill');
+    if (this.#plan.restarts || this.#asksForRestart()) this.machine.die('kill');
     await this.revive();
     this.#hands.emptyBox();
     this.machine.keeper.fund(FUNDS_SATS);

@@ -315,6 +315,7 @@ export class CashInRig {
       }),
       rates: { latest: () => this.#rateNow(), fresh: async () => this.#rateNow() },
       unwrittenCredits: [],
+      unwrittenEnds: new Map(),
       walletWatch: openWalletWatch({ ...common, config, wallet, walletId, board }),
       fees: () => this.fees,
       operatorCap: () => this.operatorCap,

@@ -188,6 +188,7 @@ export async function testParts(options: PartsOptions = {}): Promise<TestParts> 
       fresh: async () => rateNow(),
     },
     unwrittenCredits: [],
+    unwrittenEnds: new Map(),
     walletWatch: { balance: async () => 5_000_000, named: () => true },
     claimKey: new Secret(new Uint8Array(32).fill(9)),
     fees: () => ({ type: 'fees', cashIn: fees, cashOut: fees }),
