@@ -21,6 +21,7 @@ import { Decision, type NoteOutcome } from '../decision.ts';
 import { isUndecided } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
+import { SlotChanges } from '../slot-changes.ts';
 import { type CcnetStatus, describeStatus } from './commands.ts';
 import {
   cashBoxOf,
@@ -46,8 +47,6 @@ import { type CcnetLink, isBusy, isRefusal } from './link.ts';
 import { billTypesData, billValue } from './models.ts';
 import { CCNET_DEFAULTS, type CcnetOptions } from './options.ts';
 
-/** Longest wait for the note that is inside, until other values can be set. */
-const ACCEPT_LIMIT_MS = 20_000;
 /** Longest wait for one state from a device that is in touch. */
 const STATUS_LIMIT_MS = 3_000;
 
@@ -96,7 +95,7 @@ export class CcnetAcceptor implements CashAcceptor {
   #dialogue: NoteDialogue = emptyDialogue;
   /** Types that the device has confirmed to accept; none while others are being set. */
   #enabled: readonly number[] = [];
-  #acceptTurn = 0;
+  readonly #slot: SlotChanges;
 
   constructor(parts: CcnetAcceptorParts) {
     this.#port = parts.port;
@@ -106,6 +105,13 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#options = { ...CCNET_DEFAULTS, ...parts.options };
     const step = (input: DialogueInput) => this.#step(input);
     this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
+    this.#slot = new SlotChanges({
+      clock: parts.clock,
+      isInService: () => this.#service === 'ready' && this.#isOnline(),
+      isAtRest: () => isIdle(this.#last) && this.#news.shown.device === 'ready',
+      nextNews: (limitMs) => this.#nextStatus.within(limitMs),
+      error: (code, reason) => this.#error(code, reason),
+    });
   }
 
   values(): readonly MinorUnits[] {
@@ -169,7 +175,7 @@ export class CcnetAcceptor implements CashAcceptor {
     const isReady = this.#service === 'ready';
     const inside = isReady ? insideAfter('none', status, { watched: true }) : this.#inside;
     this.#service = 'initialising';
-    this.#acceptTurn++;
+    this.#slot.cancel();
     this.#enabled = [];
     this.#step({ kind: 'initialising' });
     const outcome = await initialiseDevice(
@@ -197,18 +203,7 @@ export class CcnetAcceptor implements CashAcceptor {
 
   async accept(values: readonly MinorUnits[]): Promise<void> {
     const { link } = this.#requireContact();
-    const turn = ++this.#acceptTurn;
-    const deadlineMs = this.#clock.monotonic() + ACCEPT_LIMIT_MS;
-    // Switching off in mid-note is not defined, so settings wait until the note is done.
-    while (!isIdle(this.#last) || this.#news.shown.device !== 'ready') {
-      const leftMs = deadlineMs - this.#clock.monotonic();
-      if (this.#service !== 'ready' || !this.#isOnline()) {
-        throw this.#error('deviceNotReady', 'the validator is not in service');
-      }
-      if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextStatus.within(leftMs);
-      if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
-    }
+    const change = await this.#slot.begin();
     const { currency } = this.#options;
     const types = (this.#known?.table ?? []).flatMap((bill) => {
       const value = billValue(bill, currency);
@@ -218,7 +213,7 @@ export class CcnetAcceptor implements CashAcceptor {
     const answer = await this.#enable(link, types);
     if (answer === 'silent') throw this.#error('timeOut', 'the types of notes were not confirmed');
     if (answer === 'refused') throw this.#error('refused', 'the types of notes were refused');
-    if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
+    this.#slot.requireLast(change);
     this.#enabled = types;
   }
 
@@ -239,7 +234,7 @@ export class CcnetAcceptor implements CashAcceptor {
     const contact = this.#contact;
     if (!contact) return;
     this.#contact = undefined;
-    this.#acceptTurn++;
+    this.#slot.cancel();
     this.#enabled = [];
     this.#service = 'attention';
     this.#onAway('the port was closed');
@@ -306,10 +301,10 @@ export class CcnetAcceptor implements CashAcceptor {
     const link = this.#contact?.link;
     if (!link) return;
     const types = this.#enabled;
-    const turn = this.#acceptTurn;
+    const change = this.#slot.last;
     this.#enabled = [];
     const answer = await this.#enable(link, types);
-    if (turn !== this.#acceptTurn || this.#service !== 'ready') return;
+    if (change !== this.#slot.last || this.#service !== 'ready') return;
     if (typeof answer !== 'string') this.#enabled = types;
     else this.#service = 'attention';
     this.#publish();

@@ -22,6 +22,7 @@ import { Decision, type NoteOutcome } from '../decision.ts';
 import { isUndecided } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
+import { SlotChanges } from '../slot-changes.ts';
 import { describeStatus, type EbdsStatus, has } from './commands.ts';
 import {
   cashBoxOf,
@@ -49,8 +50,6 @@ import { EBDS_DEFAULTS, type EbdsOptions } from './options.ts';
 import { type SettingsTaken, sendMove, sendReset, sendSettings } from './requests.ts';
 import { type EbdsSettings, type EnabledNotes, noneEnabled, settingsFor } from './settings.ts';
 
-/** Longest wait for the note that is inside, until other values can be set. */
-const ACCEPT_LIMIT_MS = 20_000;
 /** Longest wait for one status from a device that is in touch. */
 const STATUS_LIMIT_MS = 3_000;
 
@@ -94,7 +93,7 @@ export class EbdsAcceptor implements CashAcceptor {
   #dialogue: NoteDialogue = emptyDialogue;
   /** Notes that the device has confirmed to take; none while others are being set. */
   #enabled: EnabledNotes = noneEnabled;
-  #acceptTurn = 0;
+  readonly #slot: SlotChanges;
 
   constructor(parts: EbdsAcceptorParts) {
     this.#port = parts.port;
@@ -104,6 +103,14 @@ export class EbdsAcceptor implements CashAcceptor {
     this.#options = { ...EBDS_DEFAULTS, ...parts.options };
     const step = (input: DialogueInput) => this.#step(input);
     this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
+    this.#slot = new SlotChanges({
+      clock: parts.clock,
+      isInService: () => this.#service === 'ready' && this.#isOnline(),
+      // A credit must be on disk first.
+      isAtRest: () => isIdle(this.#last) && !isUnconfirmed(this.#dialogue) && this.#isReady(),
+      nextNews: (limitMs) => this.#nextStatus.within(limitMs),
+      error: (code, reason) => this.#error(code, reason),
+    });
     this.#news = new AcceptorNews(this.#status());
   }
 
@@ -183,26 +190,15 @@ export class EbdsAcceptor implements CashAcceptor {
 
   async accept(values: readonly MinorUnits[]): Promise<void> {
     const contact = this.#requireContact();
-    const turn = ++this.#acceptTurn;
-    const deadlineMs = this.#clock.monotonic() + ACCEPT_LIMIT_MS;
-    // What is inside is finished under the old settings, and a credit must be on disk first.
-    while (!isIdle(this.#last) || isUnconfirmed(this.#dialogue) || !this.#isReady()) {
-      const leftMs = deadlineMs - this.#clock.monotonic();
-      if (this.#service !== 'ready' || !this.#isOnline()) {
-        throw this.#error('deviceNotReady', 'the validator is not in service');
-      }
-      if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextStatus.within(leftMs);
-      this.#requireTurn(turn);
-    }
+    const change = await this.#slot.begin();
     const notes = this.#known ? notesOf(this.#known, this.#options.currency) : [];
     const enabled = notes.filter(({ value }) => values.includes(value)).map(({ number }) => number);
     // Until they are confirmed, polls enable nothing.
     this.#enabled = noneEnabled;
     const taken = await this.#configure(contact, enabled, () => {
-      if (turn === this.#acceptTurn && this.#isReady()) this.#enabled = enabled;
+      if (change === this.#slot.last && this.#isReady()) this.#enabled = enabled;
     });
-    this.#requireTurn(turn);
+    this.#slot.requireLast(change);
     if (taken === 'silent') throw this.#error('timeOut', 'the notes to take were not confirmed');
     if (taken === 'refused') throw this.#error('refused', 'the notes to take were refused');
     if (!this.#isReady()) throw this.#error('deviceNotReady', 'the validator went out of service');
@@ -227,7 +223,7 @@ export class EbdsAcceptor implements CashAcceptor {
     const contact = this.#contact;
     if (!contact) return;
     this.#contact = undefined;
-    this.#acceptTurn++;
+    this.#slot.cancel();
     this.#leaveService('attention');
     this.#onAway('the port was closed');
     await contact.close();
@@ -397,17 +393,13 @@ export class EbdsAcceptor implements CashAcceptor {
 
   #leaveService(to: 'attention' | 'initialising'): void {
     this.#service = to;
-    if (to === 'initialising') this.#acceptTurn++;
+    if (to === 'initialising') this.#slot.cancel();
     this.#enabled = noneEnabled;
   }
 
   #requireContact(): EbdsContact {
     if (!this.#contact) throw this.#error('sequenceError', 'the validator is not open');
     return this.#contact;
-  }
-
-  #requireTurn(turn: number): void {
-    if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
   }
 
   #isOnline(): boolean {

@@ -22,6 +22,7 @@ import { Decision, type NoteOutcome } from '../decision.ts';
 import { isUndecided, type Move } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
+import { SlotChanges } from '../slot-changes.ts';
 import { describeStatus, type Id003Status, replies } from './commands.ts';
 import {
   cashBoxOf,
@@ -54,8 +55,6 @@ const REPLY_TIMEOUT_MS = 300;
 /** A note is stacked within seconds; a device's own escrow time-out may come first. */
 const DEPOSIT_TIMEOUT_MS = 15_000;
 const RETURN_TIMEOUT_MS = 30_000;
-/** Longest wait for the note that is inside, until other values can be set. */
-const ACCEPT_LIMIT_MS = 20_000;
 /** Longest wait for one state from a device that is in touch. */
 const STATUS_LIMIT_MS = 3_000;
 
@@ -109,7 +108,7 @@ export class Id003Acceptor implements CashAcceptor {
   #cashBox: CashBoxStatus = 'unknown';
   readonly #news = new AcceptorNews(OFFLINE);
   #dialogue: NoteDialogue = emptyDialogue;
-  #acceptTurn = 0;
+  readonly #slot: SlotChanges;
   #pollsAtAcknowledge = -1;
 
   constructor(parts: Id003AcceptorParts) {
@@ -126,6 +125,13 @@ export class Id003Acceptor implements CashAcceptor {
     };
     const step = (input: DialogueInput) => this.#step(input);
     this.#decision = new Decision({ clock: parts.clock, ...this.#options, step });
+    this.#slot = new SlotChanges({
+      clock: parts.clock,
+      isInService: () => this.#service === 'ready' && this.#isOnline(),
+      isAtRest: () => isIdle(this.#last) && this.#news.shown.device === 'ready',
+      nextNews: (limitMs) => this.#nextStatus.within(limitMs),
+      error: (code, reason) => this.#error(code, reason),
+    });
   }
 
   values(): readonly MinorUnits[] {
@@ -210,25 +216,14 @@ export class Id003Acceptor implements CashAcceptor {
 
   async accept(values: readonly MinorUnits[]): Promise<void> {
     const { link } = this.#requireContact();
-    const turn = ++this.#acceptTurn;
-    const deadlineMs = this.#clock.monotonic() + ACCEPT_LIMIT_MS;
-    // Some models are confused by an inhibit in mid-note, so settings wait until it is done.
-    while (!isIdle(this.#last) || this.#news.shown.device !== 'ready') {
-      const leftMs = deadlineMs - this.#clock.monotonic();
-      if (this.#service !== 'ready' || !this.#isOnline()) {
-        throw this.#error('deviceNotReady', 'the validator is not in service');
-      }
-      if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextStatus.within(leftMs);
-      if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
-    }
+    const change = await this.#slot.begin();
     const { currency } = this.#options;
     const codes = (this.#known?.table ?? []).flatMap((entry) => {
       const value = entryValue(entry, currency);
       return value !== undefined && values.includes(value) ? [entry.escrowCode] : [];
     });
     if (codes.length > 0) await this.#set(link, 'setDenominations', denominationMask(codes));
-    if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
+    this.#slot.requireLast(change);
     await this.#set(link, 'setInhibit', [codes.length > 0 ? 0 : 1]);
   }
 
@@ -249,7 +244,7 @@ export class Id003Acceptor implements CashAcceptor {
     const contact = this.#contact;
     if (!contact) return;
     this.#contact = undefined;
-    this.#acceptTurn++;
+    this.#slot.cancel();
     this.#service = 'attention';
     this.#onAway('the port was closed');
     await contact.close();

@@ -20,6 +20,7 @@ import type {
 import { Decision } from '../decision.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
+import { SlotChanges } from '../slot-changes.ts';
 import { commands, describeWord, type ReportName, reports, type SioWord } from './commands.ts';
 import { SioContact } from './contact.ts';
 import {
@@ -50,8 +51,6 @@ const DEPOSIT_TIMEOUT_MS = 15_000;
 const RETURN_TIMEOUT_MS = 15_000;
 /** A note that was accepted is in the cash box by then, if the device has not said NOT BUSY. */
 const STACKED_MS = 3000;
-/** Longest wait for the note that is inside, until other values can be set. */
-const ACCEPT_LIMIT_MS = 20_000;
 
 /** What is configured. Times in milliseconds, each with a default. */
 export interface SioOptions {
@@ -94,7 +93,7 @@ export class SioAcceptor implements CashAcceptor {
   readonly #news: AcceptorNews;
   #dialogue: SioDialogue;
   readonly #slot = new SioSlot();
-  #acceptTurn = 0;
+  readonly #changes: SlotChanges;
   #cancelStacked: CancelTimer = () => undefined;
 
   /** @throws RangeError for channels that no dataset has. */
@@ -106,6 +105,13 @@ export class SioAcceptor implements CashAcceptor {
       parts.options;
     const step = (input: SioInput) => this.#step(input);
     this.#decision = new Decision({ clock: parts.clock, depositTimeoutMs, returnTimeoutMs, step });
+    this.#changes = new SlotChanges({
+      clock: parts.clock,
+      isInService: () => this.#isInService(),
+      isAtRest: () => this.#isAtRest(),
+      nextNews: (limitMs) => this.#nextWord.within(limitMs),
+      error: (code, reason) => this.#error(code, reason),
+    });
     this.#model = sioModels[model];
     this.#channels = channelValues(channels, currency);
     this.#dialogue = emptyDialogue(this.#model.hasEscrow);
@@ -185,19 +191,20 @@ export class SioAcceptor implements CashAcceptor {
 
   async accept(values: readonly MinorUnits[]): Promise<void> {
     const contact = this.#requireContact();
-    const turn = ++this.#acceptTurn;
-    await this.#untilIdle(turn);
+    const change = await this.#changes.begin();
     const isOpen = (channel: number) => {
       const value = this.#channels.get(channel);
       return value !== undefined && values.includes(value);
     };
     const failure = await this.#slot.open(contact.link, isOpen, {
-      isCurrent: () => turn === this.#acceptTurn,
+      isCurrent: () => change === this.#changes.last,
       isBusy: () => this.#dialogue.isBusy || this.#dialogue.note !== undefined,
       // Before the slot is open: a note may come in at once.
       onOpening: () => this.#step({ kind: 'armed', values }),
     });
-    this.#requireService(turn);
+    this.#changes.requireLast(change);
+    if (!this.#isInService())
+      throw this.#error('deviceNotReady', 'the validator is not in service');
     if (failure) {
       const code = failure.reply === 'silent' ? 'timeOut' : 'refused';
       throw this.#error(code, `${failure.what} was not echoed (${failure.reply})`);
@@ -221,7 +228,7 @@ export class SioAcceptor implements CashAcceptor {
     const contact = this.#contact;
     if (!contact) return;
     this.#contact = undefined;
-    this.#acceptTurn++;
+    this.#changes.cancel();
     this.#service = 'attention';
     // A program that ends leaves nothing open behind it; the byte may still leave.
     this.#slot.shutNow(contact.link);
@@ -362,24 +369,14 @@ export class SioAcceptor implements CashAcceptor {
     return { note: kind, evidence };
   }
 
-  /** Settings wait until the note inside is done with. */
-  async #untilIdle(turn: number): Promise<void> {
-    const { clock } = this.#parts;
-    const deadlineMs = clock.monotonic() + ACCEPT_LIMIT_MS;
-    for (;;) {
-      this.#requireService(turn);
-      const { isBusy, note, drawnMs } = this.#dialogue;
-      if (!isBusy && !note && (drawnMs === undefined || this.#model.hasEscrow)) return;
-      const leftMs = deadlineMs - clock.monotonic();
-      if (leftMs <= 0) throw this.#error('timeOut', 'the validator does not become idle');
-      await this.#nextWord.within(leftMs);
-    }
+  #isInService(): boolean {
+    return this.#service === 'ready' && this.#contact?.isOnline === true;
   }
 
-  #requireService(turn: number): void {
-    if (turn !== this.#acceptTurn) throw this.#error('canceled', 'other values were set since');
-    if (this.#service === 'ready' && this.#contact?.isOnline) return;
-    throw this.#error('deviceNotReady', 'the validator is not in service');
+  /** The note inside is done with. */
+  #isAtRest(): boolean {
+    const { isBusy, note, drawnMs } = this.#dialogue;
+    return !isBusy && !note && (drawnMs === undefined || this.#model.hasEscrow);
   }
 
   #requireContact(): SioContact {

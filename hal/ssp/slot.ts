@@ -1,12 +1,10 @@
 /** The slot: which notes are taken, and when that may be changed. */
 import type { Clock } from '#protocol/base/clock.ts';
 import type { AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
+import { SlotChanges } from '../slot-changes.ts';
 import { hexCode } from './commands.ts';
 import type { SspContact } from './contact.ts';
 import { openSlot, setChannels, shutSlot, type Unconfirmed } from './requests.ts';
-
-/** Longest wait for the note that is inside, until other values can be set. */
-const REST_LIMIT_MS = 20_000;
 
 /** What the slot needs of the driver. */
 export interface SspSlotParts {
@@ -25,12 +23,14 @@ export interface SspSlotParts {
 /** The slot of one device, from `open` until `close`. */
 export class SspSlot {
   readonly #parts: SspSlotParts;
-  #turn = 0;
+  readonly #changes: SlotChanges;
   /** Polls answered when ENABLE was; undefined while it is meant to be shut. */
   #openedAtPoll: number | undefined;
 
   constructor(parts: SspSlotParts) {
     this.#parts = parts;
+    const nextNews = (limitMs: number) => parts.contact.next(limitMs);
+    this.#changes = new SlotChanges({ ...parts, nextNews });
   }
 
   /**
@@ -49,47 +49,28 @@ export class SspSlot {
 
   /** Whoever waits to change it is told that this is over. */
   cancel(): void {
-    this.#turn++;
+    this.#changes.cancel();
   }
 
   /** Takes the notes of these channels from now on. @throws DeviceError as `accept` does. */
   async accept(channels: readonly number[]): Promise<void> {
     const { contact, acknowledge, error } = this.#parts;
-    const turn = ++this.#turn;
-    await this.#untilAtRest(turn);
+    const change = await this.#changes.begin();
     // What the device told of its start is journaled by now; until it is acknowledged no note is
     // let in.
     if (!(await acknowledge())) throw error('timeOut', 'the validator did not take EVENT ACK');
-    this.#requireTurn(turn);
+    this.#changes.requireLast(change);
     if (channels.length === 0) {
       this.isShut();
       this.#require(await shutSlot(contact.link));
       return;
     }
     this.#require(await setChannels(contact.link, channels));
-    this.#requireTurn(turn);
+    this.#changes.requireLast(change);
     const unopened = await openSlot(contact.link);
     if (unopened?.code !== undefined) this.#parts.onRefused();
     this.#require(unopened);
     this.#openedAtPoll = contact.polls;
-  }
-
-  /** Some models are confused by an inhibit in mid-note, so settings wait until it is done. */
-  async #untilAtRest(turn: number): Promise<void> {
-    const { contact, clock, isInService, isAtRest, error } = this.#parts;
-    const deadlineMs = clock.monotonic() + REST_LIMIT_MS;
-    for (;;) {
-      if (!isInService()) throw error('deviceNotReady', 'the validator is not in service');
-      if (isAtRest()) return;
-      const leftMs = deadlineMs - clock.monotonic();
-      if (leftMs <= 0) throw error('timeOut', 'the validator does not become idle');
-      await contact.next(leftMs);
-      this.#requireTurn(turn);
-    }
-  }
-
-  #requireTurn(turn: number): void {
-    if (turn !== this.#turn) throw this.#parts.error('canceled', 'other values were set since');
   }
 
   #require(unconfirmed: Unconfirmed | undefined): void {
