@@ -1,6 +1,7 @@
 /** What a CCNET state says of the device's condition, in the words of the service interface. */
 import type { DeviceError } from '#protocol/base/errors.ts';
 import type { CashAcceptorStatus, CashBoxStatus, PowerUpEvidence } from '../cash-acceptor.ts';
+import type { StateWords } from '../reset.ts';
 import { type CcnetStatus, describeStatus, statusCode } from './commands.ts';
 
 /** Where a note was left; a credit is not judged here. */
@@ -137,3 +138,14 @@ export function conditionOf(known: {
   const ready = isReady ? 'ready' : 'attention';
   return { device: needsPerson(last) ? 'fault' : ready, cashBox, powerUp, fault: faultOf(last) };
 }
+
+/** What a reset is followed by. */
+export const stateWords: StateWords<CcnetStatus> = {
+  describe: describeStatus,
+  isIdle,
+  needsReset,
+  needsPerson,
+  isInitialising: ({ name }) => name === 'initialising',
+  isStacking: ({ name }) => ['stacking', 'billStacked'].includes(name),
+  configuresEarly: false,
+};

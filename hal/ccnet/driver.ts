@@ -1,6 +1,6 @@
 /**
  * A bill validator that speaks CCNET. It owns the port and the timers; what states mean for a note
- * is decided in `dialogue.ts`, how a reset goes in `initialise.ts`.
+ * is decided in `dialogue.ts`, how a reset goes in `../reset.ts`.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
@@ -21,6 +21,7 @@ import { Decision, type NoteOutcome } from '../decision.ts';
 import { isUndecided } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
+import { resetDevice } from '../reset.ts';
 import { SlotChanges } from '../slot-changes.ts';
 import { type CcnetStatus, describeStatus } from './commands.ts';
 import {
@@ -31,6 +32,7 @@ import {
   isIdle,
   type NoteInside,
   needsReset,
+  stateWords,
 } from './condition.ts';
 import { CcnetContact } from './contact.ts';
 import {
@@ -42,7 +44,6 @@ import {
   type NoteDialogue,
 } from './dialogue.ts';
 import type { IdentifiedDevice } from './identify.ts';
-import { initialiseDevice } from './initialise.ts';
 import { type CcnetLink, isBusy, isRefusal } from './link.ts';
 import { billTypesData, billValue } from './models.ts';
 import { CCNET_DEFAULTS, type CcnetOptions } from './options.ts';
@@ -178,12 +179,13 @@ export class CcnetAcceptor implements CashAcceptor {
     this.#slot.cancel();
     this.#enabled = [];
     this.#step({ kind: 'initialising' });
-    const outcome = await initialiseDevice(
+    const outcome = await resetDevice(
       {
         clock: this.#clock,
+        words: stateWords,
         reset: () => this.#reset(contact.link),
         nextStatus: (limitMs) => this.#nextStatus.within(limitMs),
-        disable: async () => typeof (await this.#enable(contact.link, [])) !== 'string',
+        configure: async () => typeof (await this.#enable(contact.link, [])) !== 'string',
         takePendingCredit: () => this.#takePendingCredit(),
         isCreditKnown: () => this.#dialogue.credit === 'confirmed',
         isClosed: () => contact.isClosed,

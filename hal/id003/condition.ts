@@ -1,5 +1,6 @@
 /** What an ID-003 state says of the device's condition, in the words of the service interface. */
 import type { CashAcceptorStatus, CashBoxStatus, PowerUpEvidence } from '../cash-acceptor.ts';
+import type { StateWords } from '../reset.ts';
 import { describeStatus, type Id003Status, statusCode } from './commands.ts';
 
 /**
@@ -107,3 +108,14 @@ export function faultOf(status: Id003Status): CashAcceptorStatus['fault'] {
   if (!needsPerson(status) && status.name !== 'cheated') return undefined;
   return { code: statusCode(status), text: describeStatus(status) };
 }
+
+/** What a reset is followed by. */
+export const stateWords: StateWords<Id003Status> = {
+  describe: describeStatus,
+  isIdle,
+  needsReset,
+  needsPerson,
+  isInitialising: ({ name }) => name === 'initialising',
+  isStacking: ({ name }) => ['stacking', 'vendValid', 'stacked'].includes(name),
+  configuresEarly: true,
+};

@@ -1,6 +1,6 @@
 /**
  * A bill validator that speaks ID-003, in poll mode. It owns the port and the timers; what states
- * mean for a note is decided in `dialogue.ts`, how a reset goes in `initialise.ts`.
+ * mean for a note is decided in `dialogue.ts`, how a reset goes in `../reset.ts`.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';
@@ -22,6 +22,7 @@ import { Decision, type NoteOutcome } from '../decision.ts';
 import { isUndecided, type Move } from '../escrowed-note.ts';
 import { AcceptorNews, NextNews } from '../news.ts';
 import type { Port, Unsubscribe } from '../port.ts';
+import { resetDevice } from '../reset.ts';
 import { SlotChanges } from '../slot-changes.ts';
 import { describeStatus, type Id003Status, replies } from './commands.ts';
 import {
@@ -32,6 +33,7 @@ import {
   needsPerson,
   needsReset,
   powerUpEvidence,
+  stateWords,
 } from './condition.ts';
 import { Id003Contact } from './contact.ts';
 import {
@@ -43,9 +45,9 @@ import {
   type NoteDialogue,
 } from './dialogue.ts';
 import { type IdentifiedDevice, isSameDevice } from './identify.ts';
-import { configure, initialiseDevice } from './initialise.ts';
 import { type Id003Link, isRefusal } from './link.ts';
 import { denominationMask, entryValue } from './models.ts';
+import { configure } from './settings.ts';
 import type { Id003Frame } from './wire.ts';
 
 /** Source: cash-hardware.md 2.7: implementations poll every 100 to 200 ms. */
@@ -192,9 +194,10 @@ export class Id003Acceptor implements CashAcceptor {
     }
     this.#service = 'initialising';
     this.#step({ kind: 'initialising' });
-    const outcome = await initialiseDevice(
+    const outcome = await resetDevice(
       {
         clock: this.#clock,
+        words: stateWords,
         reset: () => this.#reset(contact.link),
         nextStatus: (limitMs) => this.#nextStatus.within(limitMs),
         configure: () => configure(contact.link),
