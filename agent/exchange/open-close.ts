@@ -78,7 +78,7 @@ export function endExchange(parts: Parts, end: ExchangeEnd): VisitRecord {
     if (running) {
       keepCounts(parts, end, running);
       if (outcome === 'closed') settleBays(parts, running, atUnixMs);
-      else doubtTouched(parts, exchange);
+      else doubtTouched(parts, exchange, running);
       settleCassettes(parts, countedBays(running, outcome));
     }
     store.exchanges.end(id, outcome, atUnixMs);
@@ -147,12 +147,17 @@ function settleBays({ store, config }: Parts, { standing }: Running, atUnixMs: n
   }
 }
 
-/** Nobody knows what is in a bay that was opened, and not filled to the end. */
-function doubtTouched(parts: Parts, { id }: Exchange): void {
+/**
+ * Nobody knows what is in a bay that was opened, and not filled to the end. What kept it closed
+ * before, such as another cassette in it, was not put right either.
+ */
+function doubtTouched(parts: Parts, { id }: Exchange, { setup }: Running): void {
   const { store } = parts;
   for (const at of touchedBays(store.exchanges.steps(id))) {
     const unit = store.cashUnits.get(at);
-    if (unit) store.cashUnits.put({ ...unit, accuracy: 'unknown' });
+    const wasParked = setup.bays.some(({ position: bay, parked }) => bay === at && parked);
+    const parked = unit?.parked === true || wasParked;
+    if (unit) store.cashUnits.put({ ...unit, parked, accuracy: 'unknown' });
     noteDoubt(parts, at);
   }
 }

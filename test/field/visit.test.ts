@@ -1,5 +1,5 @@
 /** The field visit as it is: the real prompts in a pseudo-terminal, and a real agent. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Person, ptyWire } from '#test/agent/cli/field/person.ts';
 import { FieldMachine } from './field-machine.ts';
@@ -48,6 +48,14 @@ const TESTS: readonly Step[] = [
   { question: /Bay 2: test it/, answer: /into the reject tray/ },
 ];
 const CLOSE: Step = { question: /Is all of this right/, answer: /Yes: close it/ };
+
+/** A session without its reference, its hash and its QR code. */
+const sameInEveryRun = (session: string): string =>
+  session
+    .replaceAll(/\b[0-9A-Z]{4}-[0-9A-Z]{4}\b/g, 'REFERENCE')
+    .replaceAll(/\b[0-9a-f]{64}\b/g, 'HASH')
+    .replaceAll(/^ *[ ▀▄█]*[▀▄█][ ▀▄█]*$/gm, 'QR')
+    .trimEnd();
 
 async function give(person: Person, { question, answer }: Step): Promise<void> {
   if (typeof answer === 'string') await person.type(question, answer);
@@ -105,6 +113,10 @@ test('a whole refill of two bays, with a mistyped count put right', async () => 
   await expectBooksTrue(machine);
   const { RECORD_SESSION_TO: to } = process.env;
   if (to !== undefined) writeFileSync(to, `${person.text}\n`);
+  // What the README shows is this very session, but for what is another one in every run.
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, shown = ''] = /^\$ spire service --invite\n([\s\S]*?)^```$/m.exec(readme) ?? [];
+  expect(sameInEveryRun(person.text)).toBe(sameInEveryRun(shown));
 });
 
 test('the power is cut at every step: with it the terminal, or the agent alone', async () => {
