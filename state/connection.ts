@@ -43,6 +43,8 @@ export class Connection {
   #toldFault: DiskFault | undefined;
   /** Rows that the open commit changed: one that writes nothing proves no disk. */
   #changed = 0;
+  #version = 0;
+  readonly #onForget: (() => void)[] = [];
   readonly #onDisk = new Set<(fault: DiskFault | undefined) => void>();
 
   constructor(database: Database, log: Log) {
@@ -56,9 +58,18 @@ export class Connection {
     this.#rollback = () => rollback.run();
   }
 
-  /** Prepares a question. */
+  /**
+   * Changes with everything that is written and with everything that is rolled back: what was read
+   * holds as long as it stays, for nobody else writes the file.
+   */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Prepares a question; one that writes is a bug and fails an assertion. */
   query<Bound extends Parameters, Row>(sql: string): Query<Bound, Row> {
     const statement = this.#guard(() => this.#database.prepare<[Bound], Row>(sql));
+    assert(statement.readonly, 'a question writes nothing');
     return {
       get: (parameters) => this.#guard(() => statement.get(parameters)),
       all: (parameters) => this.#guard(() => statement.all(parameters)),
@@ -70,6 +81,7 @@ export class Connection {
     const statement = this.#guard(() => this.#database.prepare<[Bound]>(sql));
     return (parameters) => {
       assert(this.#database.inTransaction, 'the state is written only inside a commit');
+      this.#version++;
       const changes = this.#guard(() => statement.run(parameters).changes);
       this.#changed += changes;
       return changes;
@@ -108,6 +120,7 @@ export class Connection {
       assert(!types.isPromise(result), 'a commit cannot wait for a promise');
       this.#guard(this.#commit);
     } catch (error) {
+      this.#forget();
       if (this.#database.inTransaction) this.#guard(this.#rollback);
       this.#tellDisk();
       throw error;
@@ -134,8 +147,17 @@ export class Connection {
     this.#afterThisCommit.push(task);
   }
 
+  /**
+   * Runs `task` when what is kept in memory holds no more: a commit did not come about, and what it
+   * had written never was, or the file is closed.
+   */
+  onForget(task: () => void): void {
+    this.#onForget.push(task);
+  }
+
   /** Closes the file; the write-ahead log goes into it. */
   close(): void {
+    this.#forget();
     this.#guard(() => this.#database.close());
   }
 
@@ -143,6 +165,11 @@ export class Connection {
   #startAfresh(): void {
     this.#afterThisCommit = [];
     this.#changed = 0;
+  }
+
+  #forget(): void {
+    this.#version++;
+    for (const task of this.#onForget) task();
   }
 
   /** In order, also when a listener commits: its news waits until the earlier news is told. */

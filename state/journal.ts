@@ -143,6 +143,8 @@ export class Journal {
   readonly #append;
   readonly #head;
   readonly #pages = new Map<string, Query<PageParameters, Row>>();
+  /** The end as it was read or written last; only `#write` moves it. */
+  #end: JournalHead | undefined;
   readonly #listeners = new Set<(entry: JournalEntry) => void>();
 
   constructor(connection: Connection, clock: Clock, bootId: string) {
@@ -158,6 +160,9 @@ export class Journal {
     this.#head = connection.query<Record<string, never>, JournalHead>(
       'SELECT seq, hash, epoch FROM journal ORDER BY seq DESC LIMIT 1',
     );
+    connection.onForget(() => {
+      this.#end = undefined;
+    });
   }
 
   /**
@@ -199,6 +204,7 @@ export class Journal {
     };
     const row = { ...fields, hash: hashOf(fields) };
     this.#append(row);
+    this.#end = { seq: row.seq, hash: row.hash, epoch };
     const entry = toEntry(row);
     this.#connection.afterCommit(() => {
       for (const listener of this.#listeners) listener(entry);
@@ -208,7 +214,8 @@ export class Journal {
 
   /** The last entry's place and hash; `seq` 0 and epoch 1 when there is none. */
   head(): JournalHead {
-    return this.#head.get({}) ?? { seq: 0, hash: GENESIS_HASH, epoch: 1 };
+    this.#end ??= this.#head.get({}) ?? { seq: 0, hash: GENESIS_HASH, epoch: 1 };
+    return this.#end;
   }
 
   /** Number of entries, which is the last one's `seq`: the table allows no gaps. */

@@ -65,6 +65,8 @@ export interface Store {
    * @throws StoreError for a fault of the disk or a broken rule, or what `work` threw.
    */
   commit<T>(work: () => T): T;
+  /** Changes with all that is written or rolled back; see `remembered`. */
+  version(): number;
   /**
    * Tells of a fault of the disk, and of its end once a commit has written again; after a failed
    * disk or a damaged file there is no such end. Returns what ends it.
@@ -112,6 +114,7 @@ export function openStore(options: StoreOptions): Store {
       cashCounts: new CashCounts(connection),
       visitRecords: new VisitRecords(connection),
       commit: (work) => connection.commit(work),
+      version: () => connection.version,
       onDisk: (listener) => connection.onDisk(listener),
       verify: () => finish(walkAll(connection)),
       copyTo: (target) => connection.copyTo(target),

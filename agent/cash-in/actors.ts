@@ -1,5 +1,6 @@
 /** The effects of the cash-in machine, bound to the parts of this machine. */
 import { fromCallback } from 'xstate';
+import type { TransactionId } from '#protocol/base/ids.ts';
 import type {
   CashInEnd,
   CashInEvent,
@@ -12,7 +13,7 @@ import type { Parts } from '../parts.ts';
 import { isSaidKey, type Said, say } from '../texts/customer.ts';
 import { depositNote, returnNote } from './note.ts';
 import { arm, conclude, disarm, judge, quote } from './session.ts';
-import { FRESH_MS } from './terms.ts';
+import { FRESH_MS, readAhead } from './terms.ts';
 import type { Withdraws } from './withdraws.ts';
 
 /** A note is in escrow, or refused, by then. */
@@ -23,6 +24,12 @@ function refusal(reason: string): Said {
   const code = `refused.${reason}`;
   const key = `notice.${code}`;
   return say(code, isSaidKey(key) ? key : 'notice.refused');
+}
+
+/** While a note is drawn in: a balance that would be too old for it is renewed, the rest read. */
+async function prepareToJudge(parts: Parts, transactionId: TransactionId): Promise<void> {
+  await parts.walletWatch.balance(FRESH_MS - DRAWING_MS);
+  readAhead(parts, transactionId);
 }
 
 /** Everything that `cashInMachine.provide` wants. */
@@ -41,14 +48,13 @@ export function cashInActors(parts: Parts, withdraws: Withdraws) {
     conclude: effect((input: WithTransaction & { readonly end: CashInEnd }) =>
       conclude(parts, input),
     ),
-    acceptorNews: fromCallback<CashInEvent, undefined>(({ sendBack }) =>
+    acceptorNews: fromCallback<CashInEvent, WithTransaction>(({ sendBack, input }) =>
       parts.acceptor.subscribe((event) => {
         switch (event.kind) {
           case 'note.inserted':
-            // A balance that would be too old for the note is renewed while it is drawn in.
-            parts.walletWatch.balance(FRESH_MS - DRAWING_MS).catch((err: unknown) => {
+            prepareToJudge(parts, input.transactionId).catch((err: unknown) => {
               // Nobody waits for it here: the note is judged by the next question, or not taken.
-              parts.log.warn({ err }, 'balance not renewed');
+              parts.log.warn({ err }, 'not prepared for the note that is drawn in');
             });
             sendBack({ type: 'note.inserted' });
             break;

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { type Sats, sats } from '#protocol/base/money.ts';
+import { remembered } from '#state/remembered.ts';
 import type { Store } from '#state/store.ts';
 import type { Parts } from '../parts.ts';
 
@@ -21,11 +22,12 @@ const spanSchema = z.object({ fromUnixMs: z.int(), principalSats: z.int() });
 const spansSchema = z.array(spanSchema);
 type Span = z.infer<typeof spanSchema>;
 
+const keptSpans = remembered(({ facts }) => spansSchema.parse(facts.get(KEY)?.value ?? []));
+
 /** The sums that still count. One that a wrong clock put in the future counts as of now. */
 function spans({ store, clock }: Parts): readonly Span[] {
   const now = clock.now();
-  return spansSchema
-    .parse(store.facts.get(KEY)?.value ?? [])
+  return keptSpans(store)
     .map((span) => ({ ...span, fromUnixMs: Math.min(span.fromUnixMs, spanOf(now)) }))
     .filter(({ fromUnixMs }) => fromUnixMs + SPAN_MS > now - DAY_MS);
 }

@@ -10,6 +10,7 @@ import {
   sats,
   wireOfCashIn,
 } from '#protocol/base/money.ts';
+import { remembered } from '#state/remembered.ts';
 import type { Transaction } from '#state/transactions.ts';
 import type { CashInTerms, CashInTotal } from '../machines/cash-in.ts';
 import type { Parts, Rate } from '../parts.ts';
@@ -24,9 +25,11 @@ const LEARNED_CAP_MS = 86_400_000;
 /** Where such a cap is kept. */
 export const LEARNED_CAP = 'learnedCap';
 
+const transactionNow = remembered(({ transactions }, id: TransactionId) => transactions.get(id));
+
 /** The transaction of a session. @throws Error when it is not there, which is a bug. */
 export function transactionOf(parts: Parts, id: TransactionId): Transaction {
-  const transaction = parts.store.transactions.get(id);
+  const transaction = transactionNow(parts.store, id);
   if (!transaction) throw new Error(`no transaction ${id}`);
   return transaction;
 }
@@ -37,14 +40,14 @@ export function feeFractionOf(fractions: FeeFractions): number {
 }
 
 /** Sats of links that were made and not proven claimed: they may leave the wallet at any time. */
-function unclaimedSats(parts: Parts): number {
-  return parts.store.intents
-    .listOpen('withdraw')
-    .reduce((sum, intent) => sum + (Number(intent.body.netSats) || 0), 0);
-}
+const unclaimedSats = remembered(({ intents }) =>
+  intents.listOpen('withdraw').reduce((sum, intent) => sum + (Number(intent.body.netSats) || 0), 0),
+);
+
+const learned = remembered(({ facts }) => facts.get(LEARNED_CAP));
 
 function learnedCap(parts: Parts): number | undefined {
-  const fact = parts.store.facts.get(LEARNED_CAP);
+  const fact = learned(parts.store);
   if (!fact || parts.clock.now() - fact.atUnixMs > LEARNED_CAP_MS) return undefined;
   return typeof fact.value === 'number' ? fact.value : undefined;
 }
@@ -64,9 +67,17 @@ export function capFor(parts: Parts, balanceSats: number, already: Sats): Effect
     operator: parts.operatorCap(),
     learned: learnedCap(parts),
     noEscrow: parts.acceptor.capabilities.escrow ? undefined : parts.config.limits.noEscrowSats,
-    spendable: balanceSats - unclaimedSats(parts) - parts.config.limits.walletReserveSats,
+    spendable: balanceSats - unclaimedSats(parts.store) - parts.config.limits.walletReserveSats,
     budget: exposureLeft(parts) + already,
   });
+}
+
+/**
+ * Reads what `judge` will ask of the state while the note is still drawn in, and not while it waits
+ * in escrow. What is written meanwhile is read again there.
+ */
+export function readAhead(parts: Parts, transactionId: TransactionId): void {
+  capFor(parts, 0, transactionOf(parts, transactionId).principalSats);
 }
 
 /** Why no cash-in can be taken under these limits, or undefined. */

@@ -179,7 +179,7 @@ const machineSetup = setup({
     /** Journals how the session ended. */
     conclude: stub<void, WithTransaction & { readonly end: CashInEnd }>('conclude'),
     /** Sends the acceptor's news as events. */
-    acceptorNews: fromCallback<CashInEvent, undefined>(() => undefined),
+    acceptorNews: fromCallback<CashInEvent, WithTransaction>(() => undefined),
   },
   guards: {
     isClaim: ({ context }) => context.input.kind === 'claim',
@@ -191,8 +191,10 @@ const machineSetup = setup({
   },
   actions: {
     keepEscrowed: assign((_, params: { value: MinorUnits }) => ({ escrowed: params.value })),
-    /** The note's turn has come; the next one may wait already. */
+    /** The turn of the note that waited has come; the next one may wait already. */
     takeUp: assign(({ context }) => ({ current: context.escrowed, escrowed: null })),
+    /** Nothing else is under way: the note's turn is now. */
+    takeAtOnce: assign((_, params: { value: MinorUnits }) => ({ current: params.value })),
     forgetEscrowed: assign({ escrowed: null, current: null }),
     say: assign((_, params: { notice: Notice | null }) => ({ notice: params.notice })),
     endAs: assign(({ context }, params: { end: CashInEnd }) => ({
@@ -264,7 +266,7 @@ export const cashInMachine = machineSetup.createMachine({
       },
     },
     accepting: {
-      invoke: { src: 'acceptorNews' },
+      invoke: { src: 'acceptorNews', input: ({ context }) => transactionOf(context) },
       initial: 'arming',
       on: {
         // A note may come to escrow while the last one is still being booked: it keeps its turn.
@@ -297,6 +299,10 @@ export const cashInMachine = machineSetup.createMachine({
             onError: unforeseen,
           },
           on: {
+            'note.escrowed': {
+              target: 'escrowed',
+              actions: { type: 'takeAtOnce', params: ({ event }) => ({ value: event.value }) },
+            },
             'customer.finished': { guard: 'hasNotes', target: '#cashIn.closing' },
             'customer.cancelled': { guard: 'isEmpty', target: '#cashIn.closing' },
             'acceptor.lost': { target: '#cashIn.closing', actions: 'forgetEscrowed' },
@@ -304,9 +310,12 @@ export const cashInMachine = machineSetup.createMachine({
         },
         idle: {
           tags: 'takesNotes',
-          always: { guard: 'noteWaits', target: 'escrowed', actions: 'takeUp' },
           after: { idleTime: { target: '#cashIn.closing' } },
           on: {
+            'note.escrowed': {
+              target: 'escrowed',
+              actions: { type: 'takeAtOnce', params: ({ event }) => ({ value: event.value }) },
+            },
             'note.inserted': {
               target: 'idle',
               reenter: true,

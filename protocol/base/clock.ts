@@ -33,8 +33,36 @@ export const systemClock: Clock = {
   },
 };
 
+/** Bytes of an id (ids.ts). Keys and claim codes have other sizes and are never made ahead. */
+const ID_BYTES = 16;
+/** Ids made at once: asking the system takes longer than all else that an id costs. */
+const IDS_AHEAD = 64;
+
+/** Asks the system; for ids, of many at a time. */
+class SystemRandom implements Random {
+  #ids = new Uint8Array(0);
+  #next = 0;
+
+  bytes(count: number): Uint8Array {
+    return count === ID_BYTES ? this.#id() : new Uint8Array(randomBytes(count));
+  }
+
+  #id(): Uint8Array {
+    if (this.#next === this.#ids.length) {
+      this.#ids = new Uint8Array(randomBytes(ID_BYTES * IDS_AHEAD));
+      this.#next = 0;
+    }
+    const from = this.#next;
+    this.#next += ID_BYTES;
+    const id = this.#ids.slice(from, this.#next);
+    // Given away once: what is handed out is kept nowhere.
+    this.#ids.fill(0, from, this.#next);
+    return id;
+  }
+}
+
 /** The computer's own cryptographic randomness. */
-export const systemRandom: Random = { bytes: (count) => new Uint8Array(randomBytes(count)) };
+export const systemRandom: Random = new SystemRandom();
 
 /** A whole number from 0 up to but not including `bound` (at most 2^32), without modulo bias. */
 export function randomBelow(random: Random, bound: number): number {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createActor } from 'xstate';
 import { cashInActors } from '#agent/cash-in/actors.ts';
+import { fillExposure } from '#agent/cash-in/exposure.ts';
 import { depositNote, returnNote } from '#agent/cash-in/note.ts';
 import { arm, conclude, disarm, judge, quote } from '#agent/cash-in/session.ts';
 import { FRESH_MS, learnCap, totalOf, transactionOf } from '#agent/cash-in/terms.ts';
@@ -344,8 +345,9 @@ describe('at escrow', () => {
     ['young enough is not asked for again', 50_000, 4_000_000],
   ])('a balance that is %s', async (_, ageMs, known) => {
     const rig = await new CashInRig({ fundSats: 4_000_000 }).ready();
-    await open(rig);
-    const news = createActor(cashInActors(rig.parts, rig.withdraws).acceptorNews).start();
+    const input = await open(rig);
+    const { acceptorNews } = cashInActors(rig.parts, rig.withdraws);
+    const news = createActor(acceptorNews, { input }).start();
     await rig.clock.advance(ageMs);
     rig.keeper.fund(1_000_000);
     await escrow(rig, 20);
@@ -353,13 +355,47 @@ describe('at escrow', () => {
     news.stop();
   });
 
+  test('what a note is judged by is read while it is drawn in, and read again when it changed', async () => {
+    const rig = await new CashInRig({ fundSats: 4_000_000 }).ready();
+    const input = await open(rig);
+    const asked: string[] = [];
+    const { facts, intents, transactions } = rig.store;
+    const note = <Answer>(what: string, answer: Answer): Answer => {
+      asked.push(what);
+      return answer;
+    };
+    const store = {
+      ...rig.store,
+      facts: { get: (key: string) => note('fact', facts.get(key)) },
+      intents: { listOpen: (kind?: string) => note('intent', intents.listOpen(kind)) },
+      transactions: { get: (id: TransactionId) => note('transaction', transactions.get(id)) },
+    };
+    const parts = { ...rig.parts, store: Object.assign(Object.create(rig.store), store) };
+    const { acceptorNews } = cashInActors(parts, rig.withdraws);
+    const news = createActor(acceptorNews, { input }).start();
+    await escrow(rig, 100);
+    expect(new Set(asked)).toEqual(new Set(['fact', 'intent', 'transaction']));
+    asked.length = 0;
+    const judged = () => rig.run(judge(parts, { ...input, value: dollars(100) }));
+    expect(await judged()).toEqual({ kind: 'fits' });
+    expect(asked).toEqual([]);
+    learnCap(rig.parts, sats(HUNDRED - 1));
+    expect(await judged()).toMatchObject({ kind: 'refused' });
+    rig.store.commit(() => rig.store.facts.remove('learnedCap'));
+    expect(await judged()).toEqual({ kind: 'fits' });
+    rig.store.commit(() => fillExposure(rig.store, rig.clock.now()));
+    expect(await judged()).toMatchObject({ kind: 'refused' });
+    news.stop();
+  });
+
   test('a balance that cannot be renewed for want of a disk ends nothing', async () => {
     const rig = await new CashInRig().ready();
-    await open(rig);
+    const input = await open(rig);
     const { clock } = rig;
     const balance = () => Promise.reject(new StoreError('hardwareError', 'the disk is full'));
     const parts = { ...rig.parts, walletWatch: { balance, named: () => true } };
-    const news = createActor(cashInActors(parts, rig.withdraws).acceptorNews).start();
+    const { acceptorNews } = cashInActors(parts, rig.withdraws);
+    const news = createActor(acceptorNews, { input }).start();
     const unheard: unknown[] = [];
     const hear = (err: unknown) => unheard.push(err);
     process.on('unhandledRejection', hear);

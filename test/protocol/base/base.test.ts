@@ -52,6 +52,17 @@ test('the computer’s own clock and randomness work', async () => {
   expect(systemRandom.bytes(7)).toHaveLength(7);
 });
 
+test('no two ids of the system are alike, however many are made at once', () => {
+  const ids = Array.from({ length: 300 }, () => systemRandom.bytes(16));
+  const nothing = Buffer.alloc(16).toString('hex');
+  const words = ids.map((id) => Buffer.from(id).toString('hex'));
+  expect(new Set(words).size).toBe(ids.length);
+  expect(words).not.toContain(nothing);
+  // An id that is handed out shares its memory with no other one.
+  ids[0]?.fill(0);
+  expect(ids.slice(1).map((id) => Buffer.from(id).toString('hex'))).toEqual(words.slice(1));
+});
+
 test('random numbers stay below their bound, and biased draws are drawn again', () => {
   const bytes = [
     [255, 255, 255, 255],
