@@ -73,9 +73,14 @@ function channelsOf(protocol: string): readonly number[] | undefined {
 const acceptors = devicesOf('acceptor');
 const dispensers = devicesOf('dispenser');
 
-/** A pair for a run. */
+/** A pair for a run: every protocol as often as another, however many models speak it. */
 export function pickPair(dice: Dice): { validator: DeviceName; dispenser: DeviceName } {
-  return { validator: dice.pick(acceptors), dispenser: dice.pick(dispensers) };
+  return { validator: pickDevice(dice, acceptors), dispenser: pickDevice(dice, dispensers) };
+}
+
+function pickDevice(dice: Dice, devices: readonly DeviceName[]): DeviceName {
+  const protocol = dice.pick([...new Set(devices.map((device) => device.protocol))]);
+  return dice.pick(devices.filter((device) => device.protocol === protocol));
 }
 
 /** Every fault that any of the devices can be given, as `<protocol>.<fault>`. */
