@@ -21,6 +21,7 @@ import type { Config } from './config.ts';
 import { Desk } from './desk.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { OperatorDocuments } from './documents/operator-documents.ts';
+import { TelemetryWatch } from './documents/telemetry.ts';
 import { ExchangeDesk } from './exchange/exchange-desk.ts';
 import { queueUnsigned } from './exchange/record.ts';
 import { TechnicianDesk } from './exchange/technicians.ts';
@@ -154,6 +155,7 @@ class RunningAgent implements Agent {
   readonly #kept: KeptPairing;
   readonly #parts: Parts;
   readonly #documents: OperatorDocuments;
+  readonly #telemetry: TelemetryWatch;
   readonly #anchor: AnchorWatch;
   readonly #withdraws: Withdraws;
   readonly #payments: Payments;
@@ -184,18 +186,16 @@ class RunningAgent implements Agent {
     const board = new ReasonBoard();
     const { wallet, signer, signatures, rpc, bunker, time } = nostr;
     const pairing = kept.current;
-    const { walletId } = pairing;
     board.setBoth('starting', 'The machine is starting.');
     this.#disk = new DiskWatch({
       ...{ store, board, clock, log },
       isIdle: () => this.#isIdle(),
       recover: () => this.#recovery.sessionsOver(),
     });
-    const common = { config, clock, random, log, store, board, wallet, walletId };
+    const common = { config, clock, random, log, store, board, wallet, walletId: pairing.walletId };
     this.#documents = new OperatorDocuments({
       ...common,
-      nostr,
-      pairing,
+      ...{ nostr, pairing },
       mayApply: () => this.#isIdle() && !this.#exchange.isOpen() && !this.#exchange.isTesting(),
       positions: dispenser.capabilities.positions,
       holds: (notes) => dispenser.holds?.(notes) ?? true,
@@ -204,9 +204,7 @@ class RunningAgent implements Agent {
     this.#parts = {
       ...common,
       ...{ acceptor, dispenser, unwrittenCredits: [], unwrittenEnds: new Map() },
-      signer,
-      signatures,
-      rpc,
+      ...{ signer, signatures, rpc },
       rates: openRates({
         ...common,
         ...{ rate: config.rate, currency: config.currency, fetchJson: ask },
@@ -235,6 +233,7 @@ class RunningAgent implements Agent {
     });
     this.#spire = this.#createMachine();
     this.service = this.#createService(sealing);
+    this.#telemetry = this.#createTelemetry();
   }
 
   #createExchange(): ExchangeDesk {
@@ -245,6 +244,15 @@ class RunningAgent implements Agent {
         this.#documents.applyPending();
         this.#health.checkNotes();
       },
+    });
+  }
+
+  #createTelemetry(): TelemetryWatch {
+    return new TelemetryWatch({
+      ...{ ...this.#parts, publisher: this.#nostr.publisher, version: VERSION },
+      operatorPubkey: () => this.#kept.current.operatorPubkey,
+      status: () => this.service.status('counts'),
+      isIdle: () => this.#isIdle() && !this.#exchange.isOpen(),
     });
   }
 
@@ -282,6 +290,7 @@ class RunningAgent implements Agent {
     queueUnsigned(this.store);
     this.#anchor.open();
     this.#documents.open();
+    this.#telemetry.open();
   }
 
   /** Nobody is served, and nothing is heard or said, before the update is proven. */
@@ -457,6 +466,7 @@ class RunningAgent implements Agent {
     this.#payments.close();
     this.#anchor.close();
     this.#documents.close();
+    this.#telemetry.close();
     this.#spire.stop();
     // Nobody is told any more: what would be shown is in books that are being closed.
     this.#cancelTelling?.();

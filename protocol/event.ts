@@ -17,10 +17,11 @@ export interface EventTemplate {
   readonly content: string;
 }
 
-/** Kinds this machine speaks. Sources: NIP-46, NIP-42, NIP-78; bitspire-wire.md 2 and 3. */
+/** Kinds this machine speaks. Sources: NIP-46, NIP-42, NIP-78; bitspire-wire.md 2 to 4. */
 export const kinds = {
   rpc: 21000,
   auth: 22242,
   remoteSigning: 24133,
   document: 30078,
+  telemetry: 30079,
 } as const;

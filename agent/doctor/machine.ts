@@ -7,6 +7,7 @@ import { supersedes } from '#protocol/documents/document.ts';
 import { incomingTypeNames, incomingTypes } from '#protocol/documents/registry.ts';
 import { listBackups } from '#state/backup.ts';
 import { relayReportsOf } from '../documents/outgoing.ts';
+import { telemetryGrant } from '../documents/telemetry.ts';
 import { isSwapped } from '../exchange/cassettes.ts';
 import { sentence } from '../texts/doctor.ts';
 import { adviceOn } from './advice.ts';
@@ -146,7 +147,15 @@ export function examineDocuments(sources: DoctorSources): readonly Finding[] {
     const text = sentence(key, { name: type, ageMs: waitsMs, why });
     return [warning('documents', text, sentence('next.publication'))];
   });
-  return [...incoming, ...outgoing];
+  return [...incoming, ...outgoing, ...telemetryFinding(sources)];
+}
+
+/** Off where the bunker does not sign it: no fault, but the operator may want to know why. */
+function telemetryFinding({ parts }: DoctorSources): readonly Finding[] {
+  const grant = telemetryGrant(parts.store);
+  if (!grant) return [];
+  if (grant.isGranted) return [well('documents', sentence('telemetry.on'))];
+  return [well('documents', sentence('telemetry.off', { why: grant.why }))];
 }
 
 function incomingFinding(

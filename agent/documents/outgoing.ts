@@ -6,6 +6,7 @@ import type { Log } from '#protocol/base/log.ts';
 import type { OutgoingDocument } from '#protocol/documents/document.ts';
 import type { DocumentPublisher, Publication } from '#protocol/documents/publisher.ts';
 import { recordDocument, recordNumberOf } from '#protocol/documents/visit-record.ts';
+import type { SignedEvent } from '#protocol/event.ts';
 import { BEACON_NAME } from '#protocol/rpc/dialect.ts';
 import type { OutboxItem } from '#state/outbox.ts';
 import type { Store } from '#state/store.ts';
@@ -50,6 +51,22 @@ const reportOf = (name: string): string => `relays:${name}`;
 export function relayReportsOf(store: Store, name: string): RelayReports {
   const report = reportSchema.safeParse(store.facts.get(reportOf(name))?.value);
   return report.success ? report.data.relays : [];
+}
+
+/** Remembers what the relays have as the newest of a name; inside a commit. */
+export function keepLanded(
+  store: Store,
+  clock: Clock,
+  published: {
+    readonly document: Pick<OutgoingDocument, 'name' | 'text'>;
+    readonly operatorPubkey: string;
+    readonly event: Pick<SignedEvent, 'id' | 'created_at'>;
+  },
+): void {
+  const { document, operatorPubkey, event } = published;
+  const { id: eventId, created_at: createdAtSec } = event;
+  const landed: Landed = { text: document.text, operatorPubkey, eventId, createdAtSec };
+  store.facts.put(factOf(document.name), landed, clock.now());
 }
 
 /** What was last seen to be the newest of a name, with the time that it was read back. */
@@ -199,11 +216,10 @@ export class OutgoingDocuments {
       });
       store.commit(() => store.facts.put(reportOf(name), { relays }, clock.now()));
       if (!publication.landed) return false;
-      const { id: eventId, created_at: createdAtSec } = publication.event;
+      const { id: eventId } = publication.event;
       store.commit(() => {
         store.outbox.done(name, version);
-        const landed: Landed = { text, operatorPubkey, eventId, createdAtSec };
-        store.facts.put(factOf(name), landed, clock.now());
+        keepLanded(store, clock, { document, operatorPubkey, event: publication.event });
       });
       log.info({ document: name, eventId }, 'document published');
       return true;

@@ -4,16 +4,20 @@ import { CASSETTES_STATE_NAME } from '#protocol/documents/cassettes-state.ts';
 import { supersedes } from '#protocol/documents/document.ts';
 import { OBLIGATIONS_NAME } from '#protocol/documents/obligations.ts';
 import { incomingTypeNames, incomingTypes } from '#protocol/documents/registry.ts';
-import { BEACON_NAME } from '#protocol/rpc/dialect.ts';
+import { BEACON_NAME, TELEMETRY_NAME } from '#protocol/rpc/dialect.ts';
 import type { Store } from '#state/store.ts';
 import { anyJson, type DocumentView } from '../api/schemas.ts';
 import type { Sight } from '../service/service.ts';
 import { landedOf, relayReportsOf } from './outgoing.ts';
 
-const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME, ANCHOR_NAME];
+const OUTGOING = [CASSETTES_STATE_NAME, OBLIGATIONS_NAME, BEACON_NAME, TELEMETRY_NAME, ANCHOR_NAME];
 
 /** Those that say how many notes are where. */
-const COUNTS: readonly string[] = [CASSETTES_STATE_NAME, incomingTypes.cassettes.name];
+const COUNTS: readonly string[] = [
+  CASSETTES_STATE_NAME,
+  TELEMETRY_NAME,
+  incomingTypes.cassettes.name,
+];
 
 const asJson = (text: string): DocumentView['content'] => anyJson.parse(JSON.parse(text));
 

@@ -99,6 +99,8 @@ export const doctorEn = {
   'documents.refused': 'A newer {name} was refused: {why}.',
   'documents.none': 'There is no {name} yet.',
   'documents.inForce': '{name} in force is {age} old.',
+  'telemetry.on': 'Telemetry is published: the bunker signs it.',
+  'telemetry.off': 'Telemetry is off: the bunker does not sign it ({why}).',
   'documents.ofEarlier': "{name} in force is {age} old, and of an earlier operator's key.",
   'obligations.none': 'Nothing is owed, and nothing is unknown.',
   'obligations.open': '{count} open, the oldest ({reference}, {kind}) for {age}.',

@@ -106,6 +106,8 @@ export const doctorEs: Readonly<Record<keyof typeof doctorEn, string>> = {
   'documents.refused': 'Se rechazó un {name} más nuevo: {why}.',
   'documents.none': 'Todavía no hay {name}.',
   'documents.inForce': '{name} vigente es de hace {age}.',
+  'telemetry.on': 'Se publica la telemetría: el firmante la firma.',
+  'telemetry.off': 'No hay telemetría: el firmante no la firma ({why}).',
   'documents.ofEarlier': '{name} vigente es de hace {age}, y de una llave anterior del operador.',
   'obligations.none': 'No se debe nada, y no hay nada sin aclarar.',
   'obligations.open': '{count} sin aclarar; el más antiguo ({reference}, {kind}) desde hace {age}.',

@@ -27,6 +27,8 @@ export interface OutgoingDocument {
   readonly name: string;
   /** `operator`: encrypted to the operator (NIP-44). `public`: plain, for everyone. */
   readonly audience: 'operator' | 'public';
+  /** 30078 unless given. */
+  readonly kind?: number;
   readonly text: string;
   /** Tags beside those of every document; public, also where the text is not. */
   readonly tags?: readonly (readonly string[])[];

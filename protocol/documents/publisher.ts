@@ -41,7 +41,7 @@ export type Publication =
 export const AHEAD_MAX_SEC = 5;
 /** Longest wait for what the relays have, ms. */
 const READ_BACK_LIMIT_MS = 5_000;
-/** Documents that may wait for the one before; there are five, each coalesced by its owner. */
+/** Documents that may wait for the one before; there are six, each coalesced by its owner. */
 const WAITING_MAX = 16;
 
 /** See the head of the file. */
@@ -90,11 +90,12 @@ export class DocumentPublisher {
     }
     const more = (document.tags ?? []).map((tag) => [...tag]);
     const tags = [['d', dTag], ...(isPublic ? [] : [['p', operatorPubkey]]), ...more];
-    const template = { kind: kinds.document, created_at: createdAt, tags, content };
+    const { kind = kinds.document } = document;
+    const template = { kind, created_at: createdAt, tags, content };
     const event = await signer.sign(template);
     clocks.advance(dTag, createdAt);
     const results = await relays.publish(event);
-    const head = await this.#head(dTag);
+    const head = await this.#head(kind, dTag);
     const landed = head?.id === event.id;
     if (!landed) {
       log.warn({ dTag, results, head: head?.id }, 'a document did not become the newest');
@@ -116,9 +117,9 @@ export class DocumentPublisher {
   }
 
   /** The newest of our documents that any connected relay has. */
-  async #head(dTag: string): Promise<SignedEvent | undefined> {
+  async #head(kind: number, dTag: string): Promise<SignedEvent | undefined> {
     const { relays, signer, clock } = this.#options;
-    const filter: Filter = { kinds: [kinds.document], authors: [signer.pubkey], '#d': [dTag] };
+    const filter: Filter = { kinds: [kind], authors: [signer.pubkey], '#d': [dTag] };
     const isOpen = relays.status().filter(({ state }) => state === 'open');
     const unread = new Set(isOpen.map(({ url }) => url));
     let newest: SignedEvent | undefined;

@@ -365,3 +365,6 @@ export const withdrawResult = z
 
 /** Name of the public beacon, before `:<our pubkey>`. Not public (bitspire-wire.md 10.6). */
 export const BEACON_NAME = 'bitspire-beacon';
+
+/** Name of the telemetry, before `:<our pubkey>`. Not public (bitspire-wire.md 10.6). */
+export const TELEMETRY_NAME = 'bitspire-telemetry';
