@@ -1,14 +1,10 @@
 /** Real ports of this computer, by pseudo terminals; so they run on the computer's own clock. */
 import { expect, test } from 'vitest';
-import { Id003Acceptor } from '#hal/id003/driver.ts';
 import { ID003_LINE } from '#hal/id003/wire.ts';
 import type { PortEvent } from '#hal/port.ts';
 import { SystemPort } from '#hal/serial-port.ts';
-import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { openPty } from '#hal/simulator/pty.ts';
 import { systemClock } from '#protocol/base/clock.ts';
-import { silentLog } from '#protocol/base/log.ts';
-import { minorUnits } from '#protocol/base/money.ts';
 
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 
@@ -76,37 +72,4 @@ test('notices a vanished port within 2 s, and tells it once; its own close is si
   port.write(Uint8Array.of(1));
   await port.close();
   expect(events).toEqual([{ kind: 'lost', reason: expect.any(String) }]);
-});
-
-test('the ID-003 driver deposits a note over a real pty', async () => {
-  const pty = await openPty();
-  const device = new Id003Device({
-    clock: systemClock,
-    options: { timings: { initialiseMs: 100, acceptMs: 50, leverMs: 20, stackMs: 20 } },
-  });
-  device.connect((bytes) => pty.write(bytes));
-  pty.onData((bytes) => device.receive(bytes));
-  const acceptor = new Id003Acceptor({
-    port: newPort(pty.path),
-    clock: systemClock,
-    log: silentLog,
-    options: { currency: 'USD', pollMs: 20 },
-  });
-  const escrowed = Promise.withResolvers<number>();
-  acceptor.subscribe((event) => {
-    if (event.kind === 'note.escrowed') escrowed.resolve(event.value);
-  });
-  expect(await acceptor.open()).toMatchObject({ model: 'UBA' });
-  expect(await acceptor.initialise()).toMatchObject({ device: 'ready', note: 'none' });
-  await acceptor.accept([minorUnits(2000)]);
-  device.control({ do: 'insert', denomination: 20 });
-  expect(await escrowed.promise).toBe(2000);
-  expect(await acceptor.deposit()).toMatchObject({ kind: 'deposited', value: 2000 });
-  await acceptor.confirmDeposit();
-  await acceptor.accept([]);
-  expect(device.truth()).toMatchObject({ path: {}, cashbox: { '20': 1 }, customer: {} });
-  expect(device.violations()).toEqual([]);
-  await acceptor.close();
-  device.stop();
-  pty.close();
 });
