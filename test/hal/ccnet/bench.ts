@@ -8,7 +8,7 @@ export { count, dollars } from '../acceptor-bench.ts';
 export interface BenchOptions {
   readonly device?: CcnetDeviceOptions;
   readonly driver?: Partial<CcnetOptions>;
-  readonly cable?: BenchCable;
+  readonly cable?: BenchCable | undefined;
 }
 
 /** Every dollar value of the simulated device's table. */

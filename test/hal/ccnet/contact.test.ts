@@ -4,7 +4,7 @@ import { encodeFrame } from '#hal/ccnet/wire.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import { CcnetDevice } from '#hal/simulator/ccnet/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
-import { Bench, dollars, SENT, STRICT, UNITS } from './bench.ts';
+import { Bench, SENT, STRICT, UNITS } from './bench.ts';
 
 const hexOf = (...body: number[]) => Buffer.from(encodeFrame(body)).toString('hex');
 
@@ -61,44 +61,6 @@ test.each(UNITS)(
     bench.expectConserved();
   },
 );
-
-test('silence is noticed within 2 s, and the device is found again and switched on', async () => {
-  const bench = await new Bench().start();
-  bench.fault('deaf', undefined, 1_000_000);
-  const startedMs = bench.clock.monotonic();
-  await bench.clock.until(() => bench.acceptor.status().device === 'offline');
-  expect(bench.clock.monotonic() - startedMs).toBeLessThan(2000);
-  expect(bench.told('device.failed')).toHaveLength(1);
-  await expect(bench.acceptor.accept([])).rejects.toMatchObject({ code: 'deviceNotReady' });
-  // Long enough for the port to be opened anew, in case it is the adapter that has hung itself up.
-  await bench.clock.advance(30_000);
-  expect(bench.port.opened).toBeGreaterThan(1);
-  bench.fault('deaf', undefined, 0);
-  await bench.clock.until(() => bench.acceptor.status().device === 'ready', 5000);
-  // To be asked who it is it had to be switched off.
-  await bench.clock.advance(1000);
-  await bench.escrow(20);
-});
-
-test.each(UNITS)('unplugged in a deposit: unknown at once: %s unit', async (_unit, device) => {
-  const bench = await new Bench({ device }).start();
-  await bench.escrow(20);
-  const deposit = bench.deposit();
-  await bench.clock.advance(300);
-  bench.cable.unplug();
-  expect(await deposit).toMatchObject({ kind: 'unknown' });
-  expect(bench.acceptor.status().device).toBe('offline');
-  await bench.clock.advance(5000);
-  bench.cable.plug();
-  await bench.heard('credit.unexpected', 5000);
-  expect(bench.told('credit.unexpected')).toEqual([
-    { kind: 'credit.unexpected', value: dollars(20) },
-  ]);
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(2000);
-  await bench.escrow(5);
-  bench.expectConserved();
-});
 
 test('unplugged with a note in escrow: it goes back before the device can be asked', async () => {
   const bench = await new Bench().start();
@@ -234,17 +196,4 @@ test('a note in escrow at the start goes back, but nobody knows which it was', a
   expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'unknown' });
   expect(bench.device.truth().customer).toEqual({ '20': 1 });
   expect(bench.device.violations()).toEqual([]);
-});
-
-test('a port that is not there, or held by another, says so', async () => {
-  const bench = new Bench();
-  bench.cable.unplug();
-  await expect(bench.acceptor.open()).rejects.toMatchObject({ code: 'notFound' });
-  bench.cable.lock();
-  await expect(bench.acceptor.open()).rejects.toMatchObject({ code: 'locked' });
-  bench.cable.plug();
-  bench.device.control({ do: 'power', on: false });
-  await expect(bench.run(bench.acceptor.open())).rejects.toMatchObject({ code: 'timeOut' });
-  bench.device.control({ do: 'power', on: true });
-  expect(await bench.run(bench.acceptor.open())).toMatchObject({ model: 'CashCode SM' });
 });

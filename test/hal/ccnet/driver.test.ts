@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { rejectReasons } from '#hal/ccnet/commands.ts';
 import { encodeFrame } from '#hal/ccnet/wire.ts';
 import { US_NOTES } from '#hal/simulator/ccnet/mechanism.ts';
+import { playPromises, playStatePromises } from '../escrow-promises.ts';
 import { ALL_VALUES, Bench, count, dollars, SENT, STRICT, UNITS } from './bench.ts';
 
 const hexOf = (...body: number[]) => Buffer.from(encodeFrame(body)).toString('hex');
@@ -112,17 +113,6 @@ test('STACK leaves when the bus has rested after the ACK of ESCROW, within 20 ms
   expect(bench.device.violations()).toEqual([]);
 });
 
-test.each(UNITS)('gives a note back when asked: %s unit', async (_unit, device) => {
-  const bench = await new Bench({ device }).start();
-  await bench.escrow(50);
-  expect(await bench.returnNote()).toMatchObject({ kind: 'returned' });
-  expect(bench.device.truth().customer).toEqual({ '50': 1 });
-  expect(bench.told('note.returned')).toEqual([]);
-  await expect(bench.acceptor.returnNote()).rejects.toMatchObject({ code: 'sequenceError' });
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
 test('a note given back is waited for until a hand takes it, for a minute', async () => {
   const bench = await new Bench().start();
   bench.fault('notTaken', undefined, 2);
@@ -138,52 +128,6 @@ test('a note given back is waited for until a hand takes it, for a minute', asyn
   await bench.clock.advance(1000);
   expect(bench.told('note.returned')).toHaveLength(1);
   await bench.escrow(5);
-});
-
-test.each(Object.entries(rejectReasons))('tells reject reason %s', async (code, { reason }) => {
-  const bench = await new Bench().start();
-  bench.fault('reject', Number(code));
-  bench.insert(20);
-  await bench.heard('note.refused');
-  const hex = Number(code).toString(16).toUpperCase();
-  expect(bench.events.at(-1)).toEqual({ kind: 'note.refused', reason, code: `1C:${hex}` });
-  await bench.clock.advance(2000);
-  expect(bench.told('note.refused')).toHaveLength(1);
-  expect(bench.device.truth().customer).toEqual({ '20': 1 });
-});
-
-test('a value that is not accepted never comes to escrow', async () => {
-  const bench = await new Bench({ device: STRICT }).start([dollars(5), dollars(20)]);
-  for (const value of [1, 10, 50, 100]) {
-    bench.insert(value);
-    await bench.heard('note.refused');
-    expect(bench.events.at(-1)).toMatchObject({ reason: 'inhibited', code: '1C:68' });
-    await bench.clock.advance(2000);
-  }
-  expect(bench.told('note.escrowed')).toEqual([]);
-  for (const value of [5, 20]) {
-    await bench.escrow(value);
-    await bench.returnNote();
-    await bench.clock.advance(500);
-  }
-  await bench.run(bench.acceptor.accept([]));
-  expect(() => bench.insert(20)).toThrow('disabled');
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test('closing waits for the note inside, and a later wish replaces an earlier one', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  const first = bench.acceptor.accept([dollars(5)]);
-  const replaced = expect(first).rejects.toMatchObject({ code: 'canceled' });
-  const second = bench.acceptor.accept([]);
-  await bench.clock.advance(1000);
-  await bench.deposit();
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.run(second);
-  await replaced;
-  expect(() => bench.insert(20)).toThrow('disabled');
-  expect(bench.device.violations()).toEqual([]);
 });
 
 test('settings that are refused, or not confirmed, are errors', async () => {
@@ -207,61 +151,6 @@ test('other currencies are never enabled', async () => {
   const eurosOnly = await new Bench({ device: { notes: [euro] } }).start();
   expect(eurosOnly.acceptor.values()).toEqual([]);
   expect(() => eurosOnly.insert(50)).toThrow('disabled');
-});
-
-test('a note that the device itself gives back is told, once', async () => {
-  const bench = await new Bench().start();
-  bench.fault('escrowTimeout', 3000);
-  await bench.escrow(20);
-  await bench.heard('note.returned', 10_000);
-  await bench.clock.advance(3000);
-  expect(bench.told('note.returned')).toHaveLength(1);
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-});
-
-test('STACK never leaves once the device has said that the note goes back', async () => {
-  let returned = 0;
-  for (let decideMs = 2900; decideMs <= 3150; decideMs += 2) {
-    const bench = await new Bench().start();
-    bench.fault('escrowTimeout', 3000);
-    await bench.escrow(20);
-    await bench.clock.advance(decideMs);
-    const outcome = await bench.deposit().catch(() => undefined);
-    bench.expectConserved();
-    const chunks = bench.port.recording().map(({ hex }) => hex);
-    const stackAt = chunks.indexOf(SENT.stack);
-    const returningAt = chunks.indexOf(hexOf(0x18));
-    if (stackAt >= 0 && returningAt >= 0) expect(stackAt).toBeLessThan(returningAt);
-    if (outcome?.kind === 'returned') returned++;
-    else if (outcome) expect(outcome.kind).toBe('deposited');
-  }
-  expect(returned).toBeGreaterThan(10);
-});
-
-test('a jam before escrow is a fault until cleared and reset', async () => {
-  const bench = await new Bench().start();
-  bench.fault('jamValidator');
-  bench.insert(20);
-  await bench.heard('device.failed');
-  await bench.clock.advance(500);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: '43' } });
-  expect((await bench.initialise()).device).toBe('fault');
-  bench.device.control({ do: 'take' });
-  expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'unknown' });
-  bench.expectConserved();
-});
-
-test('a jam while stacking leaves the outcome open', async () => {
-  const bench = await new Bench().start();
-  bench.fault('jamCassette');
-  await bench.escrow(20);
-  const outcome = await bench.deposit();
-  expect(outcome).toMatchObject({ kind: 'unknown' });
-  expect(outcome.evidence).toContain('44 jam at the cash box');
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: '44' } });
-  bench.device.control({ do: 'take' });
-  expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'unknown' });
-  bench.expectConserved();
 });
 
 /** Until the cash box is taken out; each leaves the device in another state. */
@@ -312,31 +201,6 @@ test.each(
   expect(count(bench.device.truth().path)).toBe(0);
 });
 
-test.each(UNITS)('a full cash box shows after the credit: %s unit', async (_unit, device) => {
-  const bench = await new Bench({ device }).start();
-  bench.fault('cassetteFull');
-  await bench.escrow(20);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', cashBox: 'full' });
-  expect((await bench.initialise()).device).toBe('fault');
-  bench.device.control({ do: 'cashbox', present: true, empty: true });
-  expect((await bench.initialise()).device).toBe('ready');
-  bench.expectConserved(1);
-});
-
-test('a note pulled back while it is stacked is no deposit', async () => {
-  const bench = await new Bench().start();
-  bench.fault('cheat');
-  await bench.escrow(100);
-  expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
-  expect(bench.told('fraud.attempted')).toEqual([{ kind: 'fraud.attempted', code: '45' }]);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'attention', fault: { code: '45' } });
-  expect((await bench.initialise()).device).toBe('ready');
-  bench.expectConserved();
-});
-
 test('a failure is a fault with its code until reset', async () => {
   const bench = await new Bench().start();
   bench.fault('failure', 0x51);
@@ -349,16 +213,6 @@ test('a failure is a fault with its code until reset', async () => {
     error: { code: 'hardwareError', recording: expect.any(Array) },
   });
   expect((await bench.initialise()).device).toBe('ready');
-});
-
-test('a second note pauses a deposit and does not end it', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.fault('pause', 4000);
-  await bench.clock.advance(500);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: '46' } });
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  expect(bench.device.violations()).toEqual([]);
 });
 
 test.each(['escrow', 'stacking'])('a busy device is waited for: %s', async (moment) => {
@@ -390,51 +244,6 @@ test('a credit of another type than escrow named: unknown, and a credit without 
   bench.expectConserved();
 });
 
-test('a lost ACK of STACK changes nothing', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.fault('loseReply', 0x35);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test.each(['deaf', 'nak', 'illegal', 'busy'])(
-  'a STACK that was not carried out (%s) is not sent again: the note goes back',
-  async (fault) => {
-    const bench = await new Bench({ device: { timings: { escrowTimeoutMs: 90_000 } } }).start();
-    await bench.escrow(20);
-    bench.fault(fault, fault === 'busy' ? 3 : 0x35);
-    const outcome = await bench.deposit();
-    expect(outcome).toMatchObject({ kind: 'returned' });
-    expect(outcome.evidence).toContain('return sent; acknowledged');
-    expect(bench.device.truth().customer).toEqual({ '20': 1 });
-    expect(bench.port.sent.filter((hex) => hex === SENT.stack)).toHaveLength(1);
-  },
-);
-
-test('a device that stays in escrow whatever is said: open, and in time', async () => {
-  const bench = await new Bench({ device: { timings: { escrowTimeoutMs: 900_000 } } }).start();
-  await bench.escrow(20);
-  bench.fault('deaf', 0x35);
-  bench.fault('nak', 0x36, 1000);
-  const startedMs = bench.clock.monotonic();
-  expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
-  expect(bench.clock.monotonic() - startedMs).toBeLessThan(76_000);
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-});
-
-test('a lost ACK of the credit is said again and credits nothing', async () => {
-  const bench = await new Bench({ device: STRICT }).start();
-  await bench.escrow(20);
-  await bench.deposit();
-  bench.fault('deaf', 0x00);
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  expect(bench.told('credit.unexpected')).toEqual([]);
-  expect(bench.device.violations()).toEqual([]);
-  await bench.escrow(20);
-});
-
 test('close settles everything that waits, in any moment', async () => {
   const bench = await new Bench().start();
   await bench.escrow(20);
@@ -462,15 +271,33 @@ test('close settles everything that waits, in any moment', async () => {
   expect(count(bench.device.truth().cashbox)).toBe(1);
 });
 
-test('paced at line speed and split into single bytes it works the same', async () => {
-  const bench = await new Bench({
-    device: STRICT,
-    cable: { paced: true, split: (length) => Array.from({ length }, () => 1) },
-  }).start();
-  await bench.escrow(20);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited', value: dollars(20) });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  await bench.escrow(5);
-  expect(bench.device.violations()).toEqual([]);
+for (const [unit, device] of UNITS) {
+  playPromises(`ccnet, ${unit} unit`, {
+    make: (cable) => new Bench({ device, cable }),
+    inhibited: { reason: 'inhibited', code: '1C:68' },
+    givesBack: 'escrowTimeout',
+    jam: { fault: 'jamValidator', code: '43' },
+    jamStacking: { fault: 'jamCassette', code: '44', words: '44 jam at the cash box' },
+    full: 'cassetteFull',
+    paused: '46',
+  });
+}
+
+playStatePromises({
+  make: (timings) => new Bench({ device: { ...STRICT, timings } }),
+  stack: { code: 0x35, hex: SENT.stack },
+  returnCode: 0x36,
+  ack: 0x00,
+  returning: hexOf(0x18),
+  notCarriedOut: [
+    ['deaf', 0x35],
+    ['nak', 0x35],
+    ['illegal', 0x35],
+    ['busy', 3],
+  ],
+  notUnderstood: 'nak',
+  decisionLimitMs: 76_000,
+  rejecting: '1C',
+  reasons: rejectReasons,
+  cheat: '45',
 });

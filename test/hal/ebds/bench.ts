@@ -10,7 +10,7 @@ export { count, dollars } from '../acceptor-bench.ts';
 export interface BenchOptions {
   readonly device?: EbdsDeviceOptions;
   readonly driver?: Partial<EbdsOptions>;
-  readonly cable?: BenchCable;
+  readonly cable?: BenchCable | undefined;
 }
 
 /** Every dollar value of the simulated device's table. */

@@ -84,55 +84,6 @@ test('an echo of our own frames is no answer', async () => {
   expect(bench.device.violations()).toEqual([]);
 });
 
-test('silence is noticed within 2 s, and the device is found again with what it accepted', async () => {
-  const bench = await new Bench().start();
-  bench.fault('deaf', undefined, 1_000_000);
-  const startedMs = bench.clock.monotonic();
-  await bench.clock.until(() => bench.acceptor.status().device === 'offline');
-  expect(bench.clock.monotonic() - startedMs).toBeLessThan(2000);
-  expect(bench.told('device.failed')).toHaveLength(1);
-  await expect(bench.acceptor.accept([])).rejects.toMatchObject({ code: 'deviceNotReady' });
-  // Long enough for the port to be opened anew, in case it is the adapter that has hung itself up.
-  await bench.clock.advance(30_000);
-  expect(bench.port.opened).toBeGreaterThan(1);
-  bench.fault('deaf', undefined, 0);
-  await bench.clock.until(() => bench.acceptor.status().device === 'ready', 5000);
-  await bench.clock.advance(1000);
-  await bench.escrow(20);
-});
-
-test.each(MODELS)('unplugged in a deposit: unknown at once: %s', async (_model, device) => {
-  const bench = await new Bench({ device }).start();
-  await bench.escrow(20);
-  const deposit = bench.deposit();
-  await bench.clock.advance(300);
-  bench.cable.unplug();
-  expect(await deposit).toMatchObject({ kind: 'unknown' });
-  expect(bench.acceptor.status().device).toBe('offline');
-  await bench.clock.advance(5000);
-  bench.cable.plug();
-  await bench.heard('credit.unexpected', 5000);
-  const [credit] = bench.told('credit.unexpected');
-  expect(credit).toEqual({ kind: 'credit.unexpected', value: dollars(20) });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(2000);
-  await bench.escrow(5);
-  bench.expectConserved();
-});
-
-test('unplugged with a note in escrow: it waits there, and can be decided afterwards', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.cable.unplug();
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-  await bench.clock.advance(1000);
-  bench.cable.plug();
-  await bench.clock.until(() => bench.acceptor.status().device === 'ready');
-  expect(bench.told('note.escrowed')).toHaveLength(1);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
 test('a stack bit lost with the plug is not sent again: the note goes back', async () => {
   const bench = await new Bench().start();
   await bench.escrow(20);
@@ -240,17 +191,4 @@ test('a reset is followed until the device is back, without counting as silence'
     return event.kind === 'status.changed' && event.status.device === 'offline';
   });
   expect(offline).toEqual([]);
-});
-
-test('a port that is not there, or held by another, says so', async () => {
-  const bench = new Bench();
-  bench.cable.unplug();
-  await expect(bench.acceptor.open()).rejects.toMatchObject({ code: 'notFound' });
-  bench.cable.lock();
-  await expect(bench.acceptor.open()).rejects.toMatchObject({ code: 'locked' });
-  bench.cable.plug();
-  bench.device.control({ do: 'power', on: false });
-  await expect(bench.run(bench.acceptor.open())).rejects.toMatchObject({ code: 'timeOut' });
-  bench.device.control({ do: 'power', on: true });
-  expect(await bench.run(bench.acceptor.open())).toMatchObject({ model: 'Cashflow SC' });
 });

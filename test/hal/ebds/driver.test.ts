@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { playPromises } from '../escrow-promises.ts';
 import { ALL_VALUES, Bench, commandOf, count, dollars, MODELS } from './bench.ts';
 
 test('a poll that waits while notes are enabled does not shut the slot again', async () => {
@@ -112,17 +113,6 @@ test('the stack bit leaves as soon as it is decided', async () => {
   expect(bench.clock.monotonic()).toBe(decidedMs);
 });
 
-test.each(MODELS)('gives a note back when asked: %s', async (_model, device) => {
-  const bench = await new Bench({ device }).start();
-  await bench.escrow(50);
-  expect(await bench.returnNote()).toMatchObject({ kind: 'returned' });
-  expect(bench.device.truth().customer).toEqual({ '50': 1 });
-  expect(bench.told('note.returned')).toEqual([]);
-  await expect(bench.acceptor.returnNote()).rejects.toMatchObject({ code: 'sequenceError' });
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
 test('a note stays in escrow until it is decided, however long that takes', async () => {
   const bench = await new Bench().start();
   await bench.escrow(20);
@@ -161,39 +151,6 @@ test.each(MODELS)('a rejected note is refused, once: %s', async (_model, device)
   expect(bench.device.truth().customer).toEqual({ '20': 1 });
 });
 
-test.each(MODELS)('a value that is not accepted never comes to escrow: %s', async (_m, device) => {
-  const bench = await new Bench({ device }).start([dollars(5), dollars(20)]);
-  for (const value of [1, 10, 50, 100]) {
-    bench.insert(value);
-    await bench.heard('note.refused');
-    await bench.clock.advance(1000);
-  }
-  expect(bench.told('note.escrowed')).toEqual([]);
-  for (const value of [5, 20]) {
-    await bench.escrow(value);
-    await bench.returnNote();
-    await bench.clock.advance(500);
-  }
-  await bench.run(bench.acceptor.accept([]));
-  expect(() => bench.insert(20)).toThrow('disabled');
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test('closing waits for the note inside, and a later wish replaces an earlier one', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  const first = bench.acceptor.accept([dollars(5)]);
-  const replaced = expect(first).rejects.toMatchObject({ code: 'canceled' });
-  const second = bench.acceptor.accept([]);
-  await bench.clock.advance(1000);
-  await bench.deposit();
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.run(second);
-  await replaced;
-  expect(() => bench.insert(20)).toThrow('disabled');
-  expect(bench.device.violations()).toEqual([]);
-});
-
 test('settings that are refused, or not confirmed, are errors, and shut the slot', async () => {
   const bench = await new Bench().start();
   bench.fault('invalid', 7);
@@ -226,16 +183,6 @@ test('other currencies are never enabled, and what comes to escrow all the same 
   expect(() => eurosOnly.insert(50)).toThrow('disabled');
 });
 
-test('a note that the device itself gives back is told, once', async () => {
-  const bench = await new Bench().start();
-  bench.fault('escrowTimeout', 3000);
-  await bench.escrow(20);
-  await bench.heard('note.returned', 10_000);
-  await bench.clock.advance(3000);
-  expect(bench.told('note.returned')).toHaveLength(1);
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-});
-
 test('decided just when the device gives it back: in one place, and that is said', async () => {
   const kinds = new Set<string>();
   for (let decideMs = 2900; decideMs <= 3150; decideMs += 2) {
@@ -251,19 +198,6 @@ test('decided just when the device gives it back: in one place, and that is said
     if (outcome?.kind === 'returned') expect(customer).toEqual({ '20': 1 });
   }
   expect(kinds).toEqual(new Set(['deposited', 'returned']));
-});
-
-test('a jam before escrow is a fault until hands have cleared it', async () => {
-  const bench = await new Bench().start();
-  bench.fault('jamAcceptor');
-  bench.insert(20);
-  await bench.heard('device.failed');
-  await bench.clock.advance(500);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: 'd1.2' } });
-  expect((await bench.initialise()).device).toBe('fault');
-  bench.device.control({ do: 'take' });
-  expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'unknown' });
-  bench.expectConserved();
 });
 
 test.each([false, true])('a jam while stacking leaves it open; needs reset: %s', async (needs) => {
@@ -364,21 +298,6 @@ test('"stacked" of nothing when the cash box is put back credits nothing', async
   expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
 });
 
-test.each(MODELS)('a full cash box shows with the credit: %s', async (_model, device) => {
-  const bench = await new Bench({ device }).start();
-  bench.fault('stackerFull');
-  await bench.escrow(20);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', cashBox: 'full' });
-  expect((await bench.initialise()).device).toBe('fault');
-  bench.device.control({ do: 'cashbox', present: true, empty: true });
-  expect((await bench.initialise()).device).toBe('ready');
-  expect(bench.sent('reset')).toBe(0);
-  bench.expectConserved(1);
-});
-
 test('a note pulled back while it is stacked is no deposit', async () => {
   const bench = await new Bench().start();
   bench.fault('cheat');
@@ -415,16 +334,6 @@ test('a failure with a note in escrow: the reset gives it back, and that is said
   await bench.clock.advance(500);
   expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'returned' });
   expect(bench.device.truth().customer).toEqual({ '20': 1 });
-});
-
-test('a second note pauses a deposit and does not end it', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.fault('pause', 4000);
-  await bench.clock.advance(500);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: 'd1.5' } });
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  expect(bench.device.violations()).toEqual([]);
 });
 
 test('a credit of another note than escrow named: unknown, and no value', async () => {
@@ -514,14 +423,15 @@ test('close settles everything that waits, in any moment', async () => {
   expect(count(bench.device.truth().cashbox)).toBe(1);
 });
 
-test('paced at line speed and split into single bytes it works the same', async () => {
-  const bench = await new Bench({
-    cable: { paced: true, split: (length) => Array.from({ length }, () => 1) },
-  }).start();
-  await bench.escrow(20);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited', value: dollars(20) });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  await bench.escrow(5);
-  expect(bench.device.violations()).toEqual([]);
-});
+for (const [model, device] of MODELS) {
+  playPromises(`ebds, ${model}`, {
+    make: (cable) => new Bench({ device, cable }),
+    inhibited: { reason: 'other', code: 'd1.1' },
+    givesBack: 'escrowTimeout',
+    jam: { fault: 'jamAcceptor', code: 'd1.2' },
+    jamStacking: { fault: 'jamStacker', code: 'd1.2', words: 'jammed' },
+    full: 'stackerFull',
+    paused: 'd1.5',
+    keepsNote: true,
+  });
+}

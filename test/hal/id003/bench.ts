@@ -7,7 +7,7 @@ export { count, dollars } from '../acceptor-bench.ts';
 export interface BenchOptions {
   readonly device?: Id003DeviceOptions;
   readonly driver?: Partial<Id003Options>;
-  readonly cable?: BenchCable;
+  readonly cable?: BenchCable | undefined;
 }
 
 /** Every dollar value of the simulated device's table. */

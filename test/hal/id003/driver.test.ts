@@ -5,6 +5,7 @@ import { Cable } from '#hal/simulator/cable.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { US_NOTES } from '#hal/simulator/id003/mechanism.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
+import { playPromises, playStatePromises } from '../escrow-promises.ts';
 import { ALL_VALUES, Bench, count, dollars } from './bench.ts';
 
 test('opens without moving anything, then initialises and can tell the values', async () => {
@@ -85,62 +86,6 @@ test('behind a late answer the next poll lets the decision go first', async () =
   expect(bench.port.sent.slice(sentBefore)).toEqual(['fc05423936']);
 });
 
-test('gives a note back when asked', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(50);
-  expect(await bench.returnNote()).toMatchObject({ kind: 'returned' });
-  expect(bench.device.truth().customer).toEqual({ '50': 1 });
-  expect(bench.told('note.returned')).toEqual([]);
-  await expect(bench.acceptor.returnNote()).rejects.toMatchObject({ code: 'sequenceError' });
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test.each(Object.entries(rejectReasons))('tells reject reason %s', async (code, { reason }) => {
-  const bench = await new Bench().start();
-  bench.fault('reject', Number(code));
-  bench.insert(20);
-  await bench.heard('note.refused');
-  const hex = Number(code).toString(16).toUpperCase();
-  expect(bench.events.at(-1)).toEqual({ kind: 'note.refused', reason, code: `17:${hex}` });
-  await bench.clock.advance(2000);
-  expect(bench.told('note.refused')).toHaveLength(1);
-  expect(bench.device.truth().customer).toEqual({ '20': 1 });
-});
-
-test('a value that is not accepted never comes to escrow', async () => {
-  const bench = await new Bench().start([dollars(5), dollars(20)]);
-  for (const value of [1, 10, 50, 100]) {
-    bench.insert(value);
-    await bench.heard('note.refused');
-    expect(bench.events.at(-1)).toMatchObject({ reason: 'inhibited', code: '17:79' });
-    await bench.clock.advance(2000);
-  }
-  expect(bench.told('note.escrowed')).toEqual([]);
-  for (const value of [5, 20]) {
-    await bench.escrow(value);
-    await bench.returnNote();
-  }
-  await bench.run(bench.acceptor.accept([]));
-  expect(() => bench.insert(20)).toThrow('disabled');
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test('closing waits for the note inside, and a later wish replaces an earlier one', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  const first = bench.acceptor.accept([dollars(5)]);
-  const replaced = expect(first).rejects.toMatchObject({ code: 'canceled' });
-  const second = bench.acceptor.accept([]);
-  await bench.clock.advance(1000);
-  await bench.deposit();
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.run(second);
-  await replaced;
-  expect(() => bench.insert(20)).toThrow('disabled');
-  expect(bench.device.violations()).toEqual([]);
-});
-
 test('other currencies are never enabled', async () => {
   const euro = { escrowCode: 0x68, country: 0xe0, value: 5, exponent: 1 };
   const notes = [...US_NOTES.slice(0, 6), euro];
@@ -149,60 +94,6 @@ test('other currencies are never enabled', async () => {
   const eurosOnly = await new Bench({ device: { notes: [euro] } }).start();
   expect(eurosOnly.acceptor.values()).toEqual([]);
   expect(() => eurosOnly.insert(50)).toThrow('disabled');
-});
-
-test('a note that the device itself gives back is told, once', async () => {
-  const bench = await new Bench().start();
-  bench.fault('escrowTimeout', 3000);
-  await bench.escrow(20);
-  await bench.heard('note.returned', 10_000);
-  await bench.clock.advance(3000);
-  expect(bench.told('note.returned')).toHaveLength(1);
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-});
-
-test('STACK never leaves once the device has said that the note goes back', async () => {
-  const returning = Buffer.from(encodeFrame(0x18)).toString('hex');
-  let returned = 0;
-  for (let decideMs = 2900; decideMs <= 3150; decideMs += 2) {
-    const bench = await new Bench().start();
-    bench.fault('escrowTimeout', 3000);
-    await bench.escrow(20);
-    await bench.clock.advance(decideMs);
-    const outcome = await bench.deposit().catch(() => undefined);
-    bench.expectConserved();
-    const chunks = bench.port.recording().map(({ hex }) => hex);
-    const stackAt = chunks.indexOf('fc05423936');
-    const returningAt = chunks.indexOf(returning);
-    if (stackAt >= 0 && returningAt >= 0) expect(stackAt).toBeLessThan(returningAt);
-    if (outcome?.kind === 'returned') returned++;
-    else if (outcome) expect(outcome.kind).toBe('deposited');
-  }
-  expect(returned).toBeGreaterThan(10);
-});
-
-test('a jam before escrow is a fault until cleared and reset', async () => {
-  const bench = await new Bench().start();
-  bench.fault('jamAcceptor');
-  bench.insert(20);
-  await bench.heard('device.failed');
-  await bench.clock.advance(500);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: '45' } });
-  expect((await bench.initialise()).device).toBe('fault');
-  bench.device.control({ do: 'take' });
-  expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'unknown' });
-  bench.expectConserved();
-});
-
-test('a jam while stacking leaves the outcome open', async () => {
-  const bench = await new Bench().start();
-  bench.fault('jamStacker');
-  await bench.escrow(20);
-  const outcome = await bench.deposit();
-  expect(outcome).toMatchObject({ kind: 'unknown' });
-  expect(outcome.evidence).toContain('46 jam in the stacker');
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: '46' } });
-  bench.expectConserved();
 });
 
 test.each(['escrow', 'depositing'])('the cash box goes out and in: %s', async (moment) => {
@@ -220,31 +111,6 @@ test.each(['escrow', 'depositing'])('the cash box goes out and in: %s', async (m
   bench.expectConserved();
 });
 
-test('a full cash box shows after the credit, which is not lost', async () => {
-  const bench = await new Bench().start();
-  bench.fault('stackerFull');
-  await bench.escrow(20);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', cashBox: 'full' });
-  expect((await bench.initialise()).device).toBe('fault');
-  bench.device.control({ do: 'cashbox', present: true, empty: true });
-  expect((await bench.initialise()).device).toBe('ready');
-  bench.expectConserved(1);
-});
-
-test('a note pulled back while it is stacked is no deposit', async () => {
-  const bench = await new Bench().start();
-  bench.fault('cheat');
-  await bench.escrow(100);
-  expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
-  expect(bench.told('fraud.attempted')).toHaveLength(1);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'attention', fault: { code: '48' } });
-  expect((await bench.initialise()).device).toBe('ready');
-  bench.expectConserved();
-});
-
 test('a failure is a fault with its code until reset', async () => {
   const bench = await new Bench().start();
   bench.fault('failure', 0xa5);
@@ -257,61 +123,6 @@ test('a failure is a fault with its code until reset', async () => {
     error: { code: 'hardwareError', recording: expect.any(Array) },
   });
   expect((await bench.initialise()).device).toBe('ready');
-});
-
-test('a second note pauses a deposit and does not end it', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.fault('pause', 4000);
-  await bench.clock.advance(500);
-  expect(bench.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: '47' } });
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test('a lost ACK of STACK changes nothing', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.fault('loseReply', 0x42);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-  expect(bench.device.violations()).toEqual([]);
-});
-
-test.each(['deaf', 'communicationError', 'invalidCommand'])(
-  'a STACK that never arrived (%s) is not sent again: the note goes back',
-  async (fault) => {
-    const bench = await new Bench({ device: { timings: { escrowTimeoutMs: 90_000 } } }).start();
-    await bench.escrow(20);
-    bench.fault(fault, 0x42);
-    const outcome = await bench.deposit();
-    expect(outcome).toMatchObject({ kind: 'returned' });
-    expect(outcome.evidence).toContain('return sent; acknowledged');
-    expect(bench.device.truth().customer).toEqual({ '20': 1 });
-    expect(bench.port.sent.filter((hex) => hex === 'fc05423936')).toHaveLength(1);
-  },
-);
-
-test('a device that stays in escrow whatever is said: open, and in time', async () => {
-  const bench = await new Bench({ device: { timings: { escrowTimeoutMs: 900_000 } } }).start();
-  await bench.escrow(20);
-  bench.fault('deaf', 0x42);
-  bench.fault('communicationError', 0x43, 1000);
-  const startedMs = bench.clock.monotonic();
-  expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
-  expect(bench.clock.monotonic() - startedMs).toBeLessThan(46_000);
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-});
-
-test('a lost ACK of the credit is said again and credits nothing', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  await bench.deposit();
-  bench.fault('deaf', 0x50);
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  expect(bench.told('credit.unexpected')).toEqual([]);
-  expect(bench.device.violations()).toEqual([]);
-  await bench.escrow(20);
 });
 
 test.each(['late', 'badChecksum', 'noise', 'duplicateReply', 'communicationError', 'deaf'])(
@@ -346,54 +157,6 @@ test('every answer late by more than the time-out: never two credits for one not
   bench.expectConserved();
 });
 
-test('silence is noticed within 2 s, and the device is found again', async () => {
-  const bench = await new Bench().start();
-  bench.fault('deaf', undefined, 1_000_000);
-  const startedMs = bench.clock.monotonic();
-  await bench.clock.until(() => bench.acceptor.status().device === 'offline');
-  expect(bench.clock.monotonic() - startedMs).toBeLessThan(2000);
-  expect(bench.told('device.failed')).toHaveLength(1);
-  await expect(bench.acceptor.accept([])).rejects.toMatchObject({ code: 'deviceNotReady' });
-  // Long enough for the port to be opened anew, in case it is the adapter that has hung itself up.
-  await bench.clock.advance(30_000);
-  expect(bench.port.opened).toBeGreaterThan(1);
-  bench.fault('deaf', undefined, 0);
-  await bench.clock.until(() => bench.acceptor.status().device === 'ready', 5000);
-  await bench.escrow(20);
-});
-
-test('unplugged in a deposit: unknown at once, and the credit comes after the replug', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  const deposit = bench.deposit();
-  await bench.clock.advance(300);
-  bench.cable.unplug();
-  expect(await deposit).toMatchObject({ kind: 'unknown' });
-  expect(bench.acceptor.status().device).toBe('offline');
-  await bench.clock.advance(5000);
-  bench.cable.plug();
-  await bench.heard('credit.unexpected', 5000);
-  expect(bench.told('credit.unexpected')).toEqual([
-    { kind: 'credit.unexpected', value: dollars(20) },
-  ]);
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  await bench.escrow(5);
-  bench.expectConserved();
-});
-
-test('unplugged with a note in escrow: it is the same note afterwards', async () => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.cable.unplug();
-  await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-  await bench.clock.advance(1000);
-  bench.cable.plug();
-  await bench.clock.until(() => bench.acceptor.status().device === 'ready');
-  expect(bench.told('note.escrowed')).toHaveLength(1);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-});
-
 test('another device on the port must be initialised', async () => {
   const bench = await new Bench().start();
   const device = new Id003Device({ clock: bench.clock, options: { version: 'i(USA)-100-SS' } });
@@ -402,19 +165,6 @@ test('another device on the port must be initialised', async () => {
   bench.cable.unplug();
   await bench.clock.until(() => bench.acceptor.status().device === 'attention');
   expect(await bench.initialise()).toMatchObject({ device: 'ready' });
-});
-
-test('a port that is not there, or held by another, says so', async () => {
-  const bench = new Bench();
-  bench.cable.unplug();
-  await expect(bench.acceptor.open()).rejects.toMatchObject({ code: 'notFound' });
-  bench.cable.lock();
-  await expect(bench.acceptor.open()).rejects.toMatchObject({ code: 'locked' });
-  bench.cable.plug();
-  bench.device.control({ do: 'power', on: false });
-  await expect(bench.run(bench.acceptor.open())).rejects.toMatchObject({ code: 'timeOut' });
-  bench.device.control({ do: 'power', on: true });
-  expect(await bench.run(bench.acceptor.open())).toMatchObject({ model: 'UBA' });
 });
 
 test('close settles everything that waits, in any moment', async () => {
@@ -438,12 +188,31 @@ test('close settles everything that waits, in any moment', async () => {
   expect(count(bench.device.truth().cashbox)).toBeLessThanOrEqual(1);
 });
 
-test('paced at line speed and split into single bytes it works the same', async () => {
-  const bench = await new Bench({
-    cable: { paced: true, split: (length) => Array.from({ length }, () => 1) },
-  }).start();
-  await bench.escrow(20);
-  expect(await bench.deposit()).toMatchObject({ kind: 'deposited', value: dollars(20) });
-  await bench.run(bench.acceptor.confirmDeposit());
-  expect(bench.device.violations()).toEqual([]);
+playPromises('id003', {
+  make: (cable) => new Bench({ cable }),
+  inhibited: { reason: 'inhibited', code: '17:79' },
+  givesBack: 'escrowTimeout',
+  jam: { fault: 'jamAcceptor', code: '45' },
+  jamStacking: { fault: 'jamStacker', code: '46', words: '46 jam in the stacker' },
+  full: 'stackerFull',
+  paused: '47',
+  keepsNote: true,
+});
+
+playStatePromises({
+  make: (timings) => new Bench({ device: { timings } }),
+  stack: { code: 0x42, hex: 'fc05423936' },
+  returnCode: 0x43,
+  ack: 0x50,
+  returning: Buffer.from(encodeFrame(0x18)).toString('hex'),
+  notCarriedOut: [
+    ['deaf', 0x42],
+    ['communicationError', 0x42],
+    ['invalidCommand', 0x42],
+  ],
+  notUnderstood: 'communicationError',
+  decisionLimitMs: 46_000,
+  rejecting: '17',
+  reasons: rejectReasons,
+  cheat: '48',
 });

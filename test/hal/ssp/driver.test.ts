@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { rejectCodes } from '#hal/ssp/commands.ts';
 import type { SspModelName } from '#hal/ssp/models.ts';
+import { playPromises } from '../escrow-promises.ts';
 import { ALL_VALUES, dollars, MODELS, Rig } from './rig.ts';
 
 /** The first bytes of what left the driver since `from`; plain models only. */
@@ -96,63 +97,6 @@ describe.each(MODELS)('%s', (model: SspModelName) => {
     expect(waits).toEqual([0]);
   });
 
-  test('gives a note back when asked', async () => {
-    const rig = await start();
-    await rig.escrow(50);
-    const outcome = await rig.returnNote();
-    expect(outcome).toMatchObject({ kind: 'returned' });
-    expect(outcome.evidence).toContain('REJECT acknowledged, ED rejecting, EC rejected');
-    expect(rig.device.truth().customer).toEqual({ '50': 1 });
-    expect(rig.told('note.returned')).toEqual([]);
-    await expect(rig.acceptor.returnNote()).rejects.toMatchObject({ code: 'sequenceError' });
-    await expect(rig.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-    expect(rig.device.violations()).toEqual([]);
-  });
-
-  test('a value that is not accepted never comes to escrow', async () => {
-    const rig = await new Rig({ model }).start([dollars(5), dollars(20)]);
-    for (const value of [1, 2, 10, 50, 100]) {
-      rig.insert(value);
-      await rig.heard('note.refused');
-      expect(rig.events.at(-1)).toMatchObject({ reason: 'inhibited', code: 'EC:0C' });
-      await rig.clock.advance(1000);
-    }
-    expect(rig.told('note.escrowed')).toEqual([]);
-    for (const value of [5, 20]) {
-      await rig.escrow(value);
-      await rig.returnNote();
-      await rig.clock.advance(500);
-    }
-    await rig.run(rig.acceptor.accept([]));
-    expect(() => rig.insert(20)).toThrow('disabled');
-    expect(rig.device.violations()).toEqual([]);
-  });
-
-  test('closing waits for the note inside, and a later wish replaces an earlier one', async () => {
-    const rig = await start();
-    await rig.escrow(20);
-    const first = rig.acceptor.accept([dollars(5)]);
-    const replaced = expect(first).rejects.toMatchObject({ code: 'canceled' });
-    const second = rig.acceptor.accept([]);
-    await rig.clock.advance(1000);
-    await rig.deposit();
-    await rig.run(rig.acceptor.confirmDeposit());
-    await rig.run(second);
-    await replaced;
-    expect(() => rig.insert(20)).toThrow('disabled');
-    expect(rig.device.violations()).toEqual([]);
-  });
-
-  test('a note that the device itself gives back is told, once', async () => {
-    const rig = await start();
-    rig.fault('escrowLost', 3000);
-    await rig.escrow(20);
-    await rig.heard('note.returned', 10_000);
-    await rig.clock.advance(3000);
-    expect(rig.told('note.returned')).toHaveLength(1);
-    await expect(rig.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-  });
-
   test('a decision that crosses the return of the note ends as what happened', async () => {
     const kinds = new Set<string>();
     for (let decideMs = 2900; decideMs <= 3100; decideMs += 5) {
@@ -169,31 +113,6 @@ describe.each(MODELS)('%s', (model: SspModelName) => {
       if (outcome?.kind === 'returned') expect(customer).toEqual({ '20': 1 });
     }
     expect(kinds).toEqual(new Set(['deposited', 'returned']));
-  });
-
-  test('a jam before escrow is a fault until cleared and reset', async () => {
-    const rig = await start();
-    rig.fault('jamAcceptor');
-    rig.insert(20);
-    await rig.heard('device.failed');
-    await rig.clock.advance(500);
-    expect(rig.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: 'E9' } });
-    expect((await rig.initialise()).device).toBe('fault');
-    rig.device.control({ do: 'take' });
-    expect(await rig.initialise()).toMatchObject({ device: 'ready', note: 'unknown' });
-    rig.expectConserved();
-  });
-
-  test('a jam while stacking leaves the outcome open', async () => {
-    const rig = await start();
-    rig.fault('jamStacker');
-    await rig.escrow(20);
-    const outcome = await rig.deposit();
-    expect(outcome).toMatchObject({ kind: 'unknown' });
-    expect(outcome.evidence).toContain('EA safe jam');
-    await rig.clock.advance(300);
-    expect(rig.acceptor.status()).toMatchObject({ device: 'fault', fault: { code: 'EA' } });
-    rig.expectConserved();
   });
 
   test.each(['idle', 'escrow', 'depositing'])(
@@ -381,60 +300,6 @@ describe.each(MODELS)('%s', (model: SspModelName) => {
     expect(rig.device.truth().cashbox).toEqual({});
   });
 
-  test('silence is noticed within 2 s, and the device is found again', async () => {
-    const rig = await start();
-    rig.fault('deaf', undefined, 1_000_000);
-    const startedMs = rig.clock.monotonic();
-    await rig.clock.until(() => rig.acceptor.status().device === 'offline');
-    expect(rig.clock.monotonic() - startedMs).toBeLessThan(2000);
-    expect(rig.told('device.failed')).toHaveLength(1);
-    await expect(rig.acceptor.accept([])).rejects.toMatchObject({ code: 'deviceNotReady' });
-    await rig.clock.advance(4000);
-    rig.fault('deaf', undefined, 0);
-    await rig.clock.until(() => rig.acceptor.status().device === 'ready', 5000);
-    await rig.escrow(20);
-  });
-
-  test('a device that stays silent has its port opened anew', async () => {
-    const rig = await start();
-    rig.fault('deaf', undefined, 1_000_000);
-    await rig.clock.advance(40_000);
-    expect(rig.port.opened).toBeGreaterThan(1);
-    rig.fault('deaf', undefined, 0);
-    await rig.clock.until(() => rig.acceptor.status().device === 'attention', 5000);
-  });
-
-  test('unplugged in a deposit: unknown at once, and the credit comes after the replug', async () => {
-    const rig = await start();
-    await rig.escrow(20);
-    const deposit = rig.deposit();
-    await rig.clock.advance(100);
-    rig.cable.unplug();
-    expect(await deposit).toMatchObject({ kind: 'unknown' });
-    expect(rig.acceptor.status().device).toBe('offline');
-    await rig.clock.advance(5000);
-    rig.cable.plug();
-    await rig.heard('credit.unexpected', 5000);
-    expect(rig.told('credit.unexpected')).toEqual([
-      { kind: 'credit.unexpected', value: dollars(20) },
-    ]);
-    await rig.settled();
-    await rig.escrow(5);
-    rig.expectConserved();
-  });
-
-  test('unplugged with a note in escrow: it is the same note afterwards', async () => {
-    const rig = await start();
-    await rig.escrow(20);
-    rig.cable.unplug();
-    await expect(rig.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
-    await rig.clock.advance(1000);
-    rig.cable.plug();
-    await rig.clock.until(() => rig.acceptor.status().device === 'ready');
-    expect(rig.told('note.escrowed')).toHaveLength(1);
-    expect(await rig.deposit()).toMatchObject({ kind: 'deposited' });
-  });
-
   test('a note that came to escrow unheard is never polled, and goes back', async () => {
     const rig = await start();
     rig.insert(20);
@@ -482,16 +347,6 @@ describe.each(MODELS)('%s', (model: SspModelName) => {
     expect(rig.clock.pending).toBe(0);
   });
 
-  test('paced at line speed and split into single bytes it works the same', async () => {
-    const rig = await start({
-      cable: { paced: true, split: (length) => Array.from({ length }, () => 1) },
-    });
-    await rig.escrow(20);
-    expect(await rig.deposit()).toMatchObject({ kind: 'deposited', value: dollars(20) });
-    await rig.settled();
-    expect(rig.device.violations()).toEqual([]);
-  });
-
   test('DISABLED that is said once, as by the manual, changes nothing', async () => {
     const rig = await start({ device: { habits: { repeatsDisabled: false } } });
     for (const value of [5, 20]) {
@@ -516,3 +371,14 @@ test.each(Object.entries(rejectCodes))('tells reject code %s', async (code, { re
   expect(rig.told('note.refused')).toHaveLength(1);
   expect(rig.device.truth().customer).toEqual({ '20': 1 });
 });
+
+for (const model of MODELS) {
+  playPromises(model, {
+    make: (cable) => new Rig({ model, cable }),
+    inhibited: { reason: 'inhibited', code: 'EC:0C' },
+    givesBack: 'escrowLost',
+    jam: { fault: 'jamAcceptor', code: 'E9' },
+    jamStacking: { fault: 'jamStacker', code: 'EA', words: 'EA safe jam' },
+    keepsNote: true,
+  });
+}

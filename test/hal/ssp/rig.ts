@@ -12,7 +12,7 @@ export interface RigOptions {
   readonly model?: SspModelName;
   readonly device?: SspDeviceOptions;
   readonly driver?: Partial<SspOptions>;
-  readonly cable?: BenchCable;
+  readonly cable?: BenchCable | undefined;
 }
 
 /** Every dollar value of the simulated device's dataset. */

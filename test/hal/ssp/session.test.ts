@@ -23,20 +23,6 @@ test.each([
   if (model === 'ssp') expect(codesOf(rig)).not.toEqual(expect.arrayContaining(POLLS));
 });
 
-test('a port that is not there, or held by another, or silent, says so', async () => {
-  const rig = new Rig();
-  rig.cable.unplug();
-  await expect(rig.acceptor.open()).rejects.toMatchObject({ code: 'notFound' });
-  rig.cable.lock();
-  await expect(rig.acceptor.open()).rejects.toMatchObject({ code: 'locked' });
-  rig.cable.plug();
-  rig.device.control({ do: 'power', on: false });
-  await expect(rig.run(rig.acceptor.open())).rejects.toMatchObject({ code: 'timeOut' });
-  rig.device.control({ do: 'power', on: true });
-  await rig.clock.advance(3000);
-  expect(await rig.run(rig.acceptor.open())).toMatchObject({ model: 'NV200' });
-});
-
 test.each(MODELS)('%s: another serial number in its place is refused by name', async (model) => {
   const rig = await new Rig({ model }).start();
   await rig.escrow(20);
