@@ -120,6 +120,10 @@ function keepBinariesOf(modules: string, cpu: string): void {
       if (!kept.includes(name)) rmSync(join(folder, name), { recursive: true });
     }
   }
+  // One of them brings a second binary, for another C library than Debian's.
+  for (const name of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.musl.node')) rmSync(join(modules, name));
+  }
 }
 
 function installNode(release: string, out: string, architecture: Architecture): void {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Container } from './container.ts';
+import { IS_EMULATED } from './debian.ts';
 import { CONFIGURATION, configurationOf, Machine, readSurroundings } from './machine.ts';
 import type { Ended, Site } from './site.ts';
 import { SURROUNDINGS } from './surroundings.ts';
@@ -10,6 +11,11 @@ import { COMES_LIMIT_MS, until } from './until.ts';
 /** The unit. */
 export const SERVICE = 'spire-agent.service';
 const NODE = '/repository/node_modules/.bin/node';
+/** What systemd cannot do in an emulator; for want of it units of its own fail there as well. */
+const NOT_EMULATED = {
+  [SERVICE]: 'LoadCredentialEncrypted=',
+  'spire-backup.service': 'PrivateNetwork=no',
+};
 const LOG_LINES = 5_000;
 
 /** See `Site`. */
@@ -71,6 +77,12 @@ export async function bootMachine(
     // This disk has no power cut to survive, and dpkg waits for every file else.
     container.write('/etc/dpkg/dpkg.cfg.d/fast', 'force-unsafe-io\n');
     container.do('dpkg', '--install', deb);
+    if (IS_EMULATED) {
+      for (const [unit, without] of Object.entries(NOT_EMULATED)) {
+        const file = `/etc/systemd/system/${unit}.d/emulated.conf`;
+        container.write(file, `[Service]\n${without}\n`);
+      }
+    }
     const world = [NODE, '/repository/test/machine/world.ts', '/var/lib/world', '/shared'];
     container.do('mkdir', '--parents', '/var/lib/world');
     // A unit, for what is around a machine is there again when its power is.

@@ -1,7 +1,6 @@
 /**
- * A fresh Debian (12, or what `SPIRE_DEBIAN` names: `trixie` is 13) that is booted with systemd in
- * a container without a network. The base tree is made once by debootstrap and kept in the
- * temporary folder; every container writes into a layer of its own above it.
+ * A fresh Debian that is booted with systemd in a container without a network. Every container
+ * writes into a layer of its own above the base tree (debian.ts).
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +11,6 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
-  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -20,33 +18,17 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '#protocol/base/errors.ts';
+import { baseTree, ownLibraries } from './debian.ts';
 import type { Ended } from './site.ts';
 import { until } from './until.ts';
 
-const SUITE = process.env.SPIRE_DEBIAN ?? 'bookworm';
-const MIRROR = 'http://deb.debian.org/debian';
-/** What a machine's Debian has, and minbase lacks. */
-const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'udev', 'libstdc++6'];
 const REPOSITORY = join(import.meta.dirname, '../..');
 const BOOT_LIMIT_MS = 60_000;
 const CGROUPS = ['/sys/fs/cgroup', '/sys/fs/cgroup/systemd', '/sys/fs/cgroup/unified'];
 
-/** Why there can be no container here; undefined when there can. Installs what it takes. */
+/** Why there can be no container here; undefined when there can. */
 export async function refusal(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'only root may boot a container';
-  for (const command of ['debootstrap', 'systemd-nspawn']) {
-    if (spawnSync('which', [command]).status === 0) continue;
-    const install = spawnSync(
-      'sh',
-      [
-        '-c',
-        'apt-get update -qq && DEBIAN_FRONTEND=noninteractive ' +
-          'apt-get install -y -qq --no-install-recommends debootstrap systemd-container',
-      ],
-      { encoding: 'utf8' },
-    );
-    if (install.status !== 0) return `${command} cannot be installed: ${install.stderr}`;
-  }
   const base = baseTree();
   if (base.refusal !== undefined) return base.refusal;
   const probe = spawnSync(
@@ -68,24 +50,6 @@ export async function refusal(): Promise<string | undefined> {
 const NSPAWN = existsSync('/run/systemd/system')
   ? ['--register=no', '--private-network']
   : ['--register=no', '--private-network', '--keep-unit'];
-
-function baseTree(): { readonly path: string; readonly refusal?: string } {
-  const path = join(tmpdir(), `spire-debian-${SUITE}`);
-  if (existsSync(path)) return { path };
-  const partial = mkdtempSync(`${path}-`);
-  const made = spawnSync(
-    'debootstrap',
-    ['--variant=minbase', `--include=${PACKAGES.join(',')}`, SUITE, partial, MIRROR],
-    { encoding: 'utf8', maxBuffer: 100_000_000 },
-  );
-  if (made.status !== 0) {
-    rmSync(partial, { recursive: true, force: true });
-    return { path, refusal: `debootstrap: ${made.stdout.slice(-300)}${made.stderr}` };
-  }
-  rmSync(join(partial, 'var/cache/apt'), { recursive: true, force: true });
-  renameSync(partial, path);
-  return { path };
-}
 
 /** A booted system. */
 export class Container {
@@ -116,6 +80,7 @@ export class Container {
       ...['--boot', '--quiet', '--console=pipe', ...NSPAWN],
       ...[`--directory=${at('root')}`, `--machine=spire-${process.pid}`],
       ...[`--bind-ro=${REPOSITORY}:/repository`, `--bind=${this.shared}:/shared`],
+      ...ownLibraries().map((path) => `--bind-ro=${path}`),
     ];
     const console_ = openSync(at('console'), 'a');
     const nspawn = spawn('sh', ['-c', `${join_}exec systemd-nspawn "$@"`, 'sh', ...words], {
@@ -202,9 +167,9 @@ export class Container {
   async stop(): Promise<void> {
     if (this.#nspawn.exitCode === null && this.#nspawn.signalCode === null) {
       const ended = once(this.#nspawn, 'exit');
-      // Once asks the system to halt, twice ends it.
-      this.#nspawn.kill('SIGTERM');
-      this.#nspawn.kill('SIGTERM');
+      // Nothing in it is wanted any more: it ends at once.
+      if (this.#leader > 0) process.kill(this.#leader, 'SIGKILL');
+      else this.#nspawn.kill('SIGTERM');
       await ended;
     }
     spawnSync('umount', [join(this.#folder, 'root')]);

@@ -1,28 +1,55 @@
 /** The Debian packages: built, looked into, and the one for this computer run with its own Node. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { OWN } from './debian.ts';
 import { packageFor } from './package-file.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const at = `/opt/spire/packages/${version}`;
 
-/** What runs on this computer. */
-const OWN = process.arch === 'arm64' ? 'arm64' : 'amd64';
 /** `e_machine` of an ELF file. Source: elf(5). */
 const ELF_MACHINE = { amd64: 62, arm64: 183 } as const;
 const CPU = { amd64: 'x64', arm64: 'arm64' } as const;
 
-function elfMachine(path: string): number {
+/** Newest version of each symbol that Debian 12 has (glibc 2.36, libstdc++ of gcc 12). */
+const DEBIAN_12: Readonly<Record<string, number>> = { GLIBC_2: 36, 'GLIBCXX_3.4': 30 };
+/** Source: the libstdc++ manual, "ABI Policy and Guidelines". */
+const GLIBCXX_OF_GCC: Readonly<Record<number, number>> = { 10: 28, 11: 29, 12: 30 };
+
+function headerOf(path: string): Buffer {
   const header = Buffer.alloc(20);
   const file = openSync(path, 'r');
   readSync(file, header, 0, header.length, 0);
   closeSync(file);
-  expect(header.subarray(0, 4).toString('latin1')).toBe('\u007fELF');
-  return header.readUInt16LE(18);
+  return header;
+}
+
+const elfMachine = (path: string): number => headerOf(path).readUInt16LE(18);
+
+/** All programs and libraries below a folder, whatever they are called. */
+function native(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => headerOf(path).toString('latin1', 0, 4) === '\u007fELF');
+}
+
+/** The last number of each version of a symbol that is named in a file. */
+function versionsIn(path: string, name: string): readonly number[] {
+  const pattern = new RegExp(`${name.replace('.', '\\.')}\\.(\\d+)`, 'g');
+  return [...readFileSync(path, 'latin1').matchAll(pattern)].map(([, last]) => Number(last));
 }
 
 describe.each(['amd64', 'arm64'] as const)('%s', (architecture) => {
@@ -72,11 +99,27 @@ describe.each(['amd64', 'arm64'] as const)('%s', (architecture) => {
   });
 
   test('everything native in it is for this architecture and no other', () => {
-    const native = contents.filter((path) => /\.node$|\/bin\/node$/.test(path));
-    expect(native.length).toBeGreaterThanOrEqual(3);
-    for (const path of native) {
-      expect([path, elfMachine(join(folder, path))]).toEqual([path, ELF_MACHINE[architecture]]);
+    const found = native(folder);
+    expect(found.filter((path) => /\.node$|\/bin\/node$/.test(path))).toHaveLength(3);
+    for (const path of found) {
+      expect([path, elfMachine(path)]).toEqual([path, ELF_MACHINE[architecture]]);
     }
+  });
+
+  test('it asks of the C and C++ libraries what Debian 12 has, and the package says so', () => {
+    const needs = Object.keys(DEBIAN_12).map((name) => {
+      const asked = native(folder).flatMap((path) => versionsIn(path, name));
+      return [name, Math.max(...asked)] as const;
+    });
+    for (const [name, version] of needs) {
+      expect(version).toBeGreaterThan(0);
+      expect([name, version]).toEqual([name, Math.min(version, DEBIAN_12[name] ?? 0)]);
+    }
+    const { GLIBC_2 = 0, 'GLIBCXX_3.4': cxx = 0 } = Object.fromEntries(needs);
+    const depends = field('Depends');
+    expect(Number(/libc6 \(>= 2\.(\d+)\)/.exec(depends)?.[1])).toBeGreaterThanOrEqual(GLIBC_2);
+    const gcc = Number(/libstdc\+\+6 \(>= (\d+)\)/.exec(depends)?.[1]);
+    expect(GLIBCXX_OF_GCC[gcc] ?? 0).toBeGreaterThanOrEqual(cxx);
   });
 
   test('removing and purging keep state and configuration', () => {

@@ -3,6 +3,7 @@
  * through the same, without users, rights and dpkg.
  */
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { OWN } from './debian.ts';
 import type { Machine } from './machine.ts';
 import { packageFor } from './package-file.ts';
 import { type PlainSite, startMachine } from './processes.ts';
@@ -12,7 +13,7 @@ let site: PlainSite;
 let machine: Machine;
 let packageFile: string;
 beforeAll(async () => {
-  packageFile = packageFor(process.arch === 'arm64' ? 'arm64' : 'amd64', inject('packages'));
+  packageFile = packageFor(OWN, inject('packages'));
   ({ site, machine } = await startMachine(packageFile));
 });
 afterAll(() => site?.stop());

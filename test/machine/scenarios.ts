@@ -5,6 +5,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
+import { SLOWNESS } from './debian.ts';
 import type { Machine } from './machine.ts';
 import { makeRelease } from './release.ts';
 import { COMES_LIMIT_MS, until } from './until.ts';
@@ -12,7 +13,7 @@ import { COMES_LIMIT_MS, until } from './until.ts';
 /** Where the state is. */
 export const STATE = '/var/lib/spire';
 /** Enough for a release that works; what does not work is found out of it in this time, seconds. */
-export const WITHIN = ['--within', '25'];
+export const WITHIN = ['--within', `${25 * SLOWNESS}`];
 /** A release that reaches no relay. */
 const DEAF = [
   'protocol/relay/socket.js',

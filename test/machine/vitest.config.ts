@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { refusal } from './container.ts';
+import { SLOWNESS } from './debian.ts';
 
 /** Where there can be no container. Source: sysexits.h, EX_UNAVAILABLE; design 15. */
 const EXIT_UNAVAILABLE = 69;
@@ -29,8 +30,8 @@ export default defineConfig(async ({ mode }) => {
       // One after the other: they share the packages, and what is booted wants both cores.
       fileParallelism: false,
       // No test waits for time that it need not: these end what hangs, on however busy a computer.
-      testTimeout: 300_000,
-      hookTimeout: 300_000,
+      testTimeout: 300_000 * SLOWNESS,
+      hookTimeout: 300_000 * SLOWNESS,
     },
   };
 });
