@@ -1,9 +1,9 @@
 /** How `spire status` is written, in either language. */
 import type { MachineView, StatusView } from '../api/schemas.ts';
-import type { Language } from '../texts/fill.ts';
+import { fill, type Language } from '../texts/fill.ts';
 import { closedText, type SayStatus, statusTexts, statusVoice } from '../texts/status.ts';
 import { technicianTexts } from '../texts/technician.ts';
-import { duration, fiat, instant, plain, row, words } from './format.ts';
+import { duration, fiat, instant, plain, row } from './format.ts';
 
 /** Counts that differed are shown for as long, days. */
 const OVER_SHORT_DAYS = 90;
@@ -25,13 +25,13 @@ export function formatStatus(
     row(say('row.cashOut'), direction(machine.cashOut, language)),
     row(say('row.price'), [price === '' ? say('none') : say('price', { amount: price })]),
     row(say('row.session'), [sessionLine(machine, say)]),
-    row(say('row.signer'), [words(status.signer)]),
-    row(say('row.relays'), orNone(status.relays.map(relayLine))),
+    row(say('row.signer'), [conditionLine(status.signer, language)]),
+    row(say('row.relays'), orNone(status.relays.map((one) => relayLine(one, language)))),
     row(say('row.clock'), [
       offMs === null ? say('clockUnknown') : say('clock', { ms: Math.round(offMs) }),
     ]),
-    row(say('row.acceptor'), [words(status.acceptor)]),
-    row(say('row.dispenser'), [words(status.dispenser)]),
+    row(say('row.acceptor'), [conditionLine(status.acceptor, language)]),
+    row(say('row.dispenser'), [conditionLine(status.dispenser, language)]),
     row(say('row.bays'), orNone(bayLines(status, language))),
     row(say('row.use'), orNone(useLines(status, say))),
     row(say('row.overShort'), overShortLines(status, language)),
@@ -68,17 +68,33 @@ function sessionLine({ session }: MachineView, say: SayStatus): string {
   return `${say(`state.${kind}`)}, ${say(`phase.${phase}`)}, ${reference ?? ''}`;
 }
 
-const relayLine = ({ url, state, reason }: StatusView['relays'][number]) =>
-  `${state} ${url}${reason === '' ? '' : ` (${reason})`}`;
+/** A text of the catalogue for a word that a newer agent may have; the word itself without one. */
+function known(language: Language, prefix: string, word: string): string {
+  const texts: Readonly<Record<string, string>> = statusTexts[language];
+  return texts[`${prefix}.${word}`] ?? word;
+}
+
+const relayLine = (relay: StatusView['relays'][number], language: Language) => {
+  const { url, state, reason } = relay;
+  return `${known(language, 'relay', state)} ${url}${reason === '' ? '' : ` (${reason})`}`;
+};
+
+/** How signer or device is; the words of a fault stay as the device, or the network, said them. */
+function conditionLine({ code, text }: StatusView['signer'], language: Language): string {
+  const condition = known(language, 'condition', code);
+  if (text === code) return condition;
+  const [, part = '', state = ''] = /^(cash box|path) (\w+)$/.exec(text) ?? [];
+  if (part === '') return `${condition}: ${text}`;
+  const named = fill(known(language, 'part', part), { state: known(language, 'part', state) });
+  return `${condition}: ${named}`;
+}
 
 function bayLines({ cashUnits, machine: { currency } }: StatusView, language: Language): string[] {
   const say = statusVoice(language);
-  const texts: Readonly<Record<string, string>> = statusTexts[language];
   return cashUnits.map(({ position, denomination, count, accuracy, parked, swapped }) => {
-    // A newer agent may have a word that is not known here.
-    const known = texts[`accuracy.${accuracy}`] ?? accuracy;
+    const sure = known(language, 'accuracy', accuracy);
     return [
-      say('bay', { position, count, denomination, currency, accuracy: known }),
+      say('bay', { position, count, denomination, currency, accuracy: sure }),
       ...(parked ? [say('parked')] : []),
       ...(swapped ? [say('swapped')] : []),
     ].join(', ');

@@ -1,7 +1,7 @@
 /** `spire verify`: proves records of field visits, offline, on any computer. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { messageOf } from '#protocol/base/errors.ts';
+import { ConfigError, messageOf } from '#protocol/base/errors.ts';
 import { commandVoice, type SayCommand } from '../texts/command.ts';
 import type { Language } from '../texts/fill.ts';
 import { exitCode, SaidError } from './exit.ts';
@@ -29,12 +29,22 @@ export function addVerify(program: Command, terminal: Terminal, end: End): void 
         import('#protocol/pairing/public-key.ts'),
       ]);
       const { spire } = options;
-      const pubkey = spire === undefined ? undefined : parsePublicKey(spire, 'spire');
+      const pubkey = spire === undefined ? undefined : keyOf(spire, parsePublicKey);
       const say = commandVoice(await languageOf(options));
       const verdict = verifyRecords(textOf(file), { pubkey, say });
       print(terminal, options, verdict, () => wordsOf(verdict, say));
       if (verdict.outcome !== 'ok') end(exitCode.fault);
     });
+}
+
+/** The machine's key as it was typed. @throws SaidError for what is none */
+function keyOf(typed: string, parse: (key: string, whose: string) => string): string {
+  try {
+    return parse(typed, 'spire');
+  } catch (cause) {
+    if (!(cause instanceof ConfigError)) throw cause;
+    throw new SaidError(exitCode.configuration, [['verify.noKey', { typed }]], cause);
+  }
 }
 
 function textOf(file: string): string {

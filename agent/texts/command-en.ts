@@ -71,6 +71,7 @@ export const commandEn = {
   'verify.one': 'Record {from} is whole, in order, and signed by {pubkey}.',
   'verify.several': 'Records {from} to {to} are whole, in order, and signed by {pubkey}.',
   'verify.bad': 'NOT PROVEN ({code}): {reason}',
+  'verify.noKey': '{typed} is no public key: give an npub, or 64 hex digits.',
   'verify.noJson': 'this is no JSON: {why}',
   'verify.none': 'there is no record in it',
   'verify.malformed': 'record {number} of the file is none: {why}',

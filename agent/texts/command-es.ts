@@ -80,6 +80,7 @@ export const commandEs: Readonly<Record<keyof typeof commandEn, string>> = {
   'verify.one': 'El registro {from} está íntegro, en orden y firmado por {pubkey}.',
   'verify.several': 'Los registros {from} a {to} están íntegros, en orden y firmados por {pubkey}.',
   'verify.bad': 'NO COMPROBADO ({code}): {reason}',
+  'verify.noKey': '{typed} no es una clave pública: dé un npub, o 64 dígitos hexadecimales.',
   'verify.noJson': 'esto no es JSON: {why}',
   'verify.none': 'no contiene ningún registro',
   'verify.malformed': 'el registro {number} del archivo no lo es: {why}',

@@ -30,7 +30,8 @@ test('names on the left leave a column before what they name', () => {
 });
 
 test('each text is used, and no other one stands where they are written', () => {
-  const built = /^(state|phase|accuracy|journal|document|held|device)\.|^(over|short)$/;
+  const built =
+    /^(state|phase|accuracy|journal|document|held|device|condition|part|relay)\.|^(over|short)$/;
   expect(keys.filter((key) => !built.test(key) && !code.includes(`'${key}'`))).toEqual([]);
   const literals = [...code.matchAll(/'[^'\n]*'|`[^`]*`/g)].map(String);
   const words = literals.filter((one) =>
