@@ -3,20 +3,19 @@ import { expect, test } from 'vitest';
 import { type FlagName, has } from '#hal/ebds/commands.ts';
 import {
   advance,
-  type DialogueEffect,
   type DialogueInput,
   emptyDialogue,
   isUnconfirmed,
   mayStillSend,
+  type NoteDialogue,
+  type StatusInput,
 } from '#hal/ebds/dialogue.ts';
 import { isNoteNamed, statusValue } from '#hal/ebds/models.ts';
+import { ANY_TIME, type Dialogue, depositAfter, expectLaws, type Words } from '../note-laws.ts';
 import { type MadeStatus, statusOf } from './replies.ts';
 
 /** A status as the driver hands it on, from a device that describes notes. */
-function said(
-  made: MadeStatus,
-  { inService = true, isIdentifying = false } = {},
-): Extract<DialogueInput, { kind: 'status' }> {
+function said(made: MadeStatus, { inService = true, isIdentifying = false } = {}): StatusInput {
   const status = statusOf(made);
   return {
     kind: 'status',
@@ -63,77 +62,28 @@ const statusInput = fc
     said({ state, isBoxOut, channel, ...(note === undefined ? {} : { note }) }, how),
   );
 
-const OTHERS: readonly DialogueInput[] = [
-  { kind: 'deposit' },
-  { kind: 'return' },
-  { kind: 'late', reason: 'test' },
-  { kind: 'gaveUp', reason: 'test' },
-  { kind: 'creditTold' },
-  { kind: 'creditConfirmed' },
-];
-
-const isCredit = (effect: DialogueEffect): boolean =>
-  (effect.kind === 'tell' && effect.event.kind === 'credit.unexpected') ||
-  (effect.kind === 'ended' && effect.outcome.kind === 'deposited');
+const dialogue: Dialogue<NoteDialogue, DialogueInput> = {
+  empty: emptyDialogue,
+  advance,
+  mayStillSend,
+};
+const words: Words<NoteDialogue, StatusInput> = {
+  // A note on its way in, seen when nothing waits to be written down, is another one.
+  isNext: ({ status, isIdentifying }, _before, after) => {
+    if (isIdentifying || isUnconfirmed(after) || after.note?.stackSent === true) return false;
+    return has(status, 'accepting') || has(status, 'escrowed');
+  },
+  isCredit: ({ status }) => has(status, 'stacked'),
+};
 
 test('whatever is said: one stack bit and one credit for each note, one end for each wait', () => {
-  const script = fc.array(
-    fc.oneof({ weight: 4, arbitrary: statusInput }, fc.constantFrom(...OTHERS)),
-    { maxLength: 60 },
-  );
+  const any = fc.oneof({ weight: 4, arbitrary: statusInput }, fc.constantFrom(...ANY_TIME));
+  const script = fc.array(any, { maxLength: 60 });
   fc.assert(
-    fc.property(script, (inputs) => {
-      let state = emptyDialogue;
-      let [credits, stacks, waiting] = [0, 0, 0];
-      const apply = (input: DialogueInput): void => {
-        const isStacked = input.kind === 'status' && has(input.status, 'stacked');
-        const step = advance(state, input);
-        state = step.state;
-        for (const effect of step.effects) {
-          // Without "stacked" there is no credit, and "stacked" of nothing is none either.
-          if (isCredit(effect)) expect(isStacked).toBe(true);
-          if (isCredit(effect)) credits++;
-          if (effect.kind === 'ended') waiting--;
-          // The driver carries a command out like this: it asks once more, then says that it left.
-          if (effect.kind !== 'send' || !mayStillSend(state, effect.command)) continue;
-          if (effect.command === 'stack') stacks++;
-          apply({ kind: 'sent', command: effect.command });
-        }
-      };
-      for (const input of inputs) {
-        if (input.kind === 'deposit' || input.kind === 'return') {
-          // The driver lets nobody wait where nothing is in escrow or someone waits already.
-          const { note, operation } = state;
-          const isFree = note?.value !== undefined && !note.stackSent && !note.returnSent;
-          if (!isFree || operation !== 'none') continue;
-          waiting++;
-        }
-        apply(input);
-        expect(credits).toBeLessThanOrEqual(1);
-        expect(stacks).toBeLessThanOrEqual(1);
-        expect(waiting).toBe(state.operation === 'none' ? 0 : 1);
-        // A note on its way in, seen when nothing waits to be written down, is another one.
-        const isSeen = input.kind === 'status' && !input.isIdentifying && !isUnconfirmed(state);
-        const isIn = isSeen && (has(input.status, 'accepting') || has(input.status, 'escrowed'));
-        if (isIn) credits = 0;
-        if (state.note?.stackSent !== true) stacks = 0;
-      }
-    }),
+    fc.property(script, (inputs) => expectLaws(dialogue, words, inputs)),
     { numRuns: 2000 },
   );
 });
-
-/** What a deposit came to, after these inputs in escrow. */
-function depositAfter(...inputs: readonly DialogueInput[]): string | undefined {
-  let state = advance(emptyDialogue, escrow).state;
-  for (const input of [{ kind: 'deposit' } as const, ...inputs]) {
-    const step = advance(state, input);
-    state = step.state;
-    const end = step.effects.find((effect) => effect.kind === 'ended');
-    if (end?.kind === 'ended') return end.outcome.kind;
-  }
-  return undefined;
-}
 
 const stackSent: DialogueInput = { kind: 'sent', command: 'stack' };
 const stacking = said({ state: ['stacking'] });
@@ -192,7 +142,7 @@ test.each([
   ],
   ['nothing yet', undefined, [stackSent, stacking, escrow, late]],
 ] as const)('a deposit that ends with %s is %s', (_end, outcome, inputs) => {
-  expect(depositAfter(...inputs)).toBe(outcome);
+  expect(depositAfter(dialogue, escrow, inputs)).toBe(outcome);
 });
 
 test('a credit that contradicts escrow is a note in the box of which nobody knows the value', () => {
