@@ -331,8 +331,7 @@ class RunningAgent implements Agent {
         recover: effect<void>((_, signal) =>
           this.#recover(signal).catch((err: unknown) => this.#fail(err)),
         ),
-        tidyUp: effect<void>(async () => {
-          this.#disk.recoverIfDue();
+        tidyUp: this.#disk.tidyingUp(async () => {
           this.#documents.applyPending();
           this.#health.checkNotes();
           await this.#devices.checkDispenser();

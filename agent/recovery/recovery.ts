@@ -8,6 +8,7 @@ import type { IntentId, TransactionId } from '#protocol/base/ids.ts';
 import type { Intent } from '#state/intents.ts';
 import type { Transaction } from '#state/transactions.ts';
 import { recoverNote, writeCredits } from '../cash-in/note.ts';
+import { withdrawBody } from '../cash-in/withdraw-body.ts';
 import type { Withdraws } from '../cash-in/withdraws.ts';
 import { claimOf, settleClaim, transactionOfClaim } from '../cash-out/claim.ts';
 import { recoverDispense } from '../cash-out/dispense-batch.ts';
@@ -112,8 +113,10 @@ function recoverCashIn(parts: Parts, transaction: Transaction, withdraws: Withdr
   const { store, clock, log } = parts;
   const { id, principalSats } = transaction;
   if (principalSats > 0) {
-    const known = store.intents.forTransaction(id).some(({ kind }) => kind === 'withdraw');
-    if (known) return;
+    const known = store.intents.forTransaction(id).findLast(({ kind }) => kind === 'withdraw');
+    // A full disk may have ended the asking; one that goes on is only joined.
+    const isAsking = known?.state === 'open' && withdrawBody(known).state !== 'answered';
+    if (known && !isAsking) return;
     withdraws.issue(id).then(
       (outcome) => log.info({ transactionId: id, outcome: outcome.kind }, 'deposit issued late'),
       (err: unknown) => log.error({ err, transactionId: id }, 'deposit not issued'),

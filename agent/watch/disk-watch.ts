@@ -3,11 +3,13 @@
  * begun. Room may come back by itself; what an I/O error or a damaged page has left nobody knows
  * before a restart has looked.
  */
+import type { PromiseActorLogic } from 'xstate';
 import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
 import { StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Store } from '#state/store.ts';
-import type { DiskFault } from '#state/store-error.ts';
+import { type DiskFault, isDiskFull } from '#state/store-error.ts';
+import { effect } from '../machines/effect.ts';
 import type { ReasonBoard } from './reasons.ts';
 
 /** Pace of trying a full disk: soon for the customer in front of it, nothing for the disk. */
@@ -59,6 +61,22 @@ export class DiskWatch {
       this.#isRecoveryDue = true;
       this.#parts.log.error({ err }, 'not recovered');
     }
+  }
+
+  /**
+   * The effect of a machine that comes to idle: recovers what is due, then does `task`. What a full
+   * disk does not take of it is done the next time, which is when the disk works again.
+   */
+  tidyingUp(task: () => Promise<void>): PromiseActorLogic<void, undefined> {
+    return effect<void>(async () => {
+      this.recoverIfDue();
+      try {
+        await task();
+      } catch (err) {
+        if (!isDiskFull(err)) throw err;
+        this.#parts.log.error({ err }, 'not tidied up');
+      }
+    });
   }
 
   /** Ends the watch. */

@@ -192,3 +192,26 @@ test('a disk that is full when a start asks what became of a payout: asked again
   expect(machine.kinds().filter((kind) => kind === 'dispense.settled')).toHaveLength(1);
   expect(machine.differences()).toEqual([]);
 });
+
+test('a disk that is full when the link is asked for: asked for once there is room', async () => {
+  await begin();
+  await machine.act({ do: 'startCashIn' });
+  await machine.insert(20);
+  await machine.untilCashIn(({ notes }) => notes === 1, 'the note');
+  machine.running.store.journal.subscribe(({ kind }) => {
+    if (kind === 'withdraw.intended') Object.assign(disk, { isFull: true, times: 5 });
+  });
+  await machine.act({ do: 'finish' });
+  await machine.until(({ session }) => session === null || session.outcome !== null, 'the end');
+  expect(machine.kinds()).not.toContain('withdraw.sent');
+  await machine.act({ do: 'dismiss' });
+  // Nobody comes back with the code.
+  await machine.clock.until(() => machine.keeper.books().withdrawLinks.length > 0, 300_000);
+  await machine.clock.advance(5_000);
+  expect(machine.kinds().filter((kind) => kind.startsWith('withdraw.'))).toEqual([
+    'withdraw.intended',
+    'withdraw.sent',
+    'withdraw.answered',
+  ]);
+  expect(machine.keeper.books().withdrawLinks).toHaveLength(1);
+});

@@ -39,7 +39,8 @@ const SWITCHED_MS = 5_000;
 
 /** Brings a machine without faults to rest; what stays open. @throws Violation */
 export async function comeToRest(world: Aftermath): Promise<readonly Unsettled[]> {
-  await untilSettled(world);
+  // Also before anybody comes back.
+  proveSettled(await untilSettled(world));
   await world.refill();
   for (const code of codesOwed(world)) {
     await redeemCode(world, code, true);
@@ -50,12 +51,15 @@ export async function comeToRest(world: Aftermath): Promise<readonly Unsettled[]
   const { store } = world.machine.running;
   proveStore(store);
   settleAccounts(store, world.watch, world.lostMinor());
-  const [first] = left;
-  if (first) throw new Violation('everything settles', `${first.reference} ${first.why}`);
+  proveSettled(left);
   await settleByHand(world);
   await serveAgain(world);
   settleWallet(world.machine.keeper.books(), world.watch);
   return left;
+}
+
+function proveSettled([first]: readonly Unsettled[]): void {
+  if (first) throw new Violation('everything settles', `${first.reference} ${first.why}`);
 }
 
 async function untilSettled(world: Aftermath): Promise<readonly Unsettled[]> {

@@ -6,10 +6,12 @@ import {
   recoverNote,
   returnNote,
   takeUnexpectedCredit,
+  writeCredits,
 } from '#agent/cash-in/note.ts';
 import { transactionOf } from '#agent/cash-in/terms.ts';
 import { CashInRig, dollars, RATE } from '#test/support/cash-in-rig.ts';
 import { diskFailure, failingDisk } from '#test/support/failing-disk.ts';
+import { diskError } from '#test/support/life.ts';
 import { deposit, escrow, heard, open } from './sessions.ts';
 
 const STACK2 = 'fc05423936';
@@ -329,6 +331,30 @@ describe('a credit that nobody waits for', () => {
     expect(rig.store.obligations.list()).toMatchObject([
       { kind: 'creditWithoutIntent', amountMinor: 2_000 },
     ]);
+  });
+
+  test('that a full disk does not take is written when there is room, and confirmed then', async () => {
+    const disk: { isFull: boolean } = { isFull: false };
+    const beforeCommit = () => {
+      if (disk.isFull) throw diskError('SQLITE_FULL');
+    };
+    const rig = await new CashInRig({ openDatabase: failingDisk({ beforeCommit }) }).ready();
+    expect(writeCredits(rig.parts)).toBe(false);
+    disk.isFull = true;
+    await expect(takeUnexpectedCredit(rig.parts, dollars(20))).rejects.toThrow(/disk is full/);
+    expect(() => writeCredits(rig.parts)).toThrow(/disk is full/);
+    disk.isFull = false;
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(writeCredits(rig.parts)).toBe(false);
+    expect(rig.booked()).toEqual({ '20': 1 });
+    expect(rig.obligations()).toEqual(['creditWithoutIntent']);
+    // The same credit again: on the disk already, so that only its word can be refused.
+    disk.isFull = true;
+    await expect(takeUnexpectedCredit(rig.parts, dollars(20))).rejects.toThrow(/disk is full/);
+    disk.isFull = false;
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(rig.journal().at(-1)).toBe('credit.repeated');
+    expect(rig.booked()).toEqual({ '20': 1 });
   });
 
   test.each([

@@ -1,9 +1,11 @@
 /** A disk that falls ill, what was left open meanwhile, and a device that is pulled then. */
 import { expect, test } from 'vitest';
+import { createActor, toPromise } from 'xstate';
 import { backUp } from '#agent/upkeep/back-up.ts';
 import { DiskWatch } from '#agent/watch/disk-watch.ts';
 import { ReplugGuard } from '#agent/watch/replug.ts';
 import { StoreError } from '#protocol/base/errors.ts';
+import { storeError } from '#state/store-error.ts';
 import { newFolder } from '#test/state/fixtures.ts';
 import { failingDisk } from '#test/support/failing-disk.ts';
 import { diskError } from '#test/support/life.ts';
@@ -35,6 +37,17 @@ test('what was left open is ended once the disk works, tried again when it falls
   watch.recoverIfDue();
   watch.recoverIfDue();
   expect(recovered).toEqual(['ill again', 'done']);
+  watch.close();
+});
+
+test('a machine that comes to idle with a full disk goes on; a bug does not', async () => {
+  const parts = await testParts();
+  const watch = new DiskWatch({ ...parts, isIdle: () => true, recover: () => undefined });
+  const tidyUp = (error: unknown) =>
+    toPromise(createActor(watch.tidyingUp(() => Promise.reject(error))).start());
+  await expect(tidyUp(storeError(diskError('SQLITE_FULL')))).resolves.toBeUndefined();
+  await expect(tidyUp(storeError(diskError('SQLITE_IOERR_FSYNC')))).rejects.toThrow('disk failed');
+  await expect(tidyUp(new Error('a bug'))).rejects.toThrow('a bug');
   watch.close();
 });
 
