@@ -23,6 +23,8 @@ export interface PresenceOptions {
   readonly port: Port;
   readonly clock: Clock;
   readonly log: Log;
+  /** Silent attempts to identify it until the port is opened anew: about 10 s, as it is asked. */
+  readonly reopenAfter?: number;
   /** Closed and opened with the device; it says by itself when the port is lost. */
   readonly line: Pick<Line, 'open' | 'drop' | 'close'>;
   /** It was in touch, and is not any more. Commands that waited have been answered before. */
@@ -35,6 +37,7 @@ export class Presence {
   /** `silent`: the port is open, the device was not identified since. `lost`: there is no port. */
   #state: 'online' | 'silent' | 'lost' | 'closed' = 'lost';
   #wake: () => void = () => undefined;
+  #silentAttempts = 0;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -79,7 +82,7 @@ export class Presence {
 
   /**
    * Tries a lost port again, and then the device; gives why it was not identified. Undefined when
-   * it was, and while the port is still away.
+   * it was, and while the port is still away. Where it only stays silent, the port is opened anew.
    */
   async findAgain(identify: () => Promise<unknown>): Promise<DeviceError | undefined> {
     const { log, name } = this.#options;
@@ -90,6 +93,7 @@ export class Presence {
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
       log.debug({ reason: error.message }, `${name} device is not back yet`);
+      if (error.code === 'timeOut' && this.isSilent) await this.#onSilent();
       return error;
     }
   }
@@ -101,6 +105,7 @@ export class Presence {
   found(): void {
     if (!this.isSilent) throw closedWhile(this.#options.port, 'identifying');
     this.#state = 'online';
+    this.#silentAttempts = 0;
   }
 
   /** It is out of touch: it does not answer, or its port is gone. */
@@ -145,6 +150,12 @@ export class Presence {
     this.#state = 'closed';
     this.wake();
     await this.#options.line.close();
+  }
+
+  async #onSilent(): Promise<void> {
+    this.#silentAttempts++;
+    const { reopenAfter } = this.#options;
+    if (reopenAfter && this.#silentAttempts % reopenAfter === 0) await this.openAnew();
   }
 
   async #reopen(): Promise<boolean> {

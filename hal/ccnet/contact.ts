@@ -50,7 +50,6 @@ export class CcnetContact {
   #known: IdentifiedDevice | undefined;
   #early: CcnetStatus[] = [];
   #misses = 0;
-  #attempts = 0;
 
   constructor(options: CcnetContactOptions) {
     this.#options = options;
@@ -68,6 +67,7 @@ export class CcnetContact {
       port,
       clock,
       log,
+      reopenAfter: REOPEN_AFTER_ATTEMPTS,
       line: this.link.line,
       onAway: options.onAway,
     });
@@ -151,19 +151,10 @@ export class CcnetContact {
 
   async #findAgain(): Promise<void> {
     const error = await this.#presence.findAgain(() => this.#identify());
-    if (!error || !this.#presence.isSilent) return;
-    if (error.code === 'unsupportedCommand') {
-      // What another device has said is not of ours.
-      this.#early = [];
-      this.#options.onOther(error);
-    } else if (error.code === 'timeOut') await this.#onStillSilent();
-  }
-
-  async #onStillSilent(): Promise<void> {
-    this.#attempts++;
-    if (this.#attempts % REOPEN_AFTER_ATTEMPTS !== 0) return;
-    this.#early = [];
-    await this.#presence.openAnew();
+    // What another device has said is not of ours; nor may be what is behind the port by now.
+    const isOther = error?.code === 'unsupportedCommand' && this.#presence.isSilent;
+    if (isOther || this.#presence.isLost) this.#early = [];
+    if (isOther) this.#options.onOther(error);
   }
 
   async #identify(): Promise<void> {
@@ -180,7 +171,6 @@ export class CcnetContact {
     this.#presence.found();
     this.#known = found;
     this.#misses = 0;
-    this.#attempts = 0;
     this.#options.onIdentified(found);
     for (const status of this.#early.splice(0)) this.#options.onStatus(status);
   }

@@ -8,6 +8,9 @@ import { decodeStatus, type F56Status } from './commands.ts';
 import { F56Link, type F56Timings } from './link.ts';
 import type { F56Model } from './models.ts';
 
+/** Attempts to reach a silent unit after which the port is opened anew: about 10 s. */
+const REOPEN_AFTER_ATTEMPTS = 5;
+
 /** What keeping in touch needs. */
 export interface F56ContactOptions {
   readonly port: Port;
@@ -42,6 +45,7 @@ export class F56Contact {
       port,
       clock,
       log,
+      reopenAfter: REOPEN_AFTER_ATTEMPTS,
       line: this.link.line,
       onAway: options.onAway,
     });

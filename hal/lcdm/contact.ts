@@ -10,6 +10,9 @@ import { id50Dialect } from './id50/commands.ts';
 import { LcdmLink, type LcdmTimings } from './link.ts';
 import type { LcdmUnit, UnitStatus } from './unit.ts';
 
+/** Attempts to reach a silent unit after which the port is opened anew: about 10 s. */
+const REOPEN_AFTER_ATTEMPTS = 3;
+
 /** What keeping in touch needs. */
 export interface LcdmContactOptions {
   readonly port: Port;
@@ -46,6 +49,7 @@ export class LcdmContact {
       port,
       clock,
       log,
+      reopenAfter: REOPEN_AFTER_ATTEMPTS,
       line: this.link.line,
       onAway: options.onAway,
     });

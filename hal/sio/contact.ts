@@ -10,6 +10,8 @@ import type { SioModel } from './models.ts';
 
 /** Unanswered pings until the device counts as offline: 2 s with the usual times. */
 const MISSES_MAX = 2;
+/** Attempts to reach a silent device after which the port is opened anew: about 10 s. */
+const REOPEN_AFTER_ATTEMPTS = 6;
 /** Silence of a busy device that holds no note in escrow, after which it is asked all the same. */
 const BUSY_ASK_MS = 5000;
 /** Longest time that a device is busy with one note: silence then is absence. */
@@ -55,6 +57,7 @@ export class SioContact {
       port,
       clock,
       log,
+      reopenAfter: REOPEN_AFTER_ATTEMPTS,
       line: this.link.line,
       onAway: options.onAway,
     });

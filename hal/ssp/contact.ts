@@ -70,7 +70,6 @@ export class SspContact {
   #known: IdentifiedDevice | undefined;
   /** Whether POLL WITH ACK is known to it; undefined until it was tried. */
   #acks: boolean | undefined;
-  #misses = 0;
   #refusals = 0;
   #polls = 0;
   #lastWords = '';
@@ -93,6 +92,7 @@ export class SspContact {
       port,
       clock,
       log,
+      reopenAfter: REOPEN_AFTER_ATTEMPTS,
       line: this.link.line,
       onAway: (reason) => this.#onAway(reason),
     });
@@ -253,11 +253,7 @@ export class SspContact {
 
   async #beginAgain(): Promise<void> {
     const error = await this.#presence.findAgain(() => this.#begin());
-    if (!error) return;
-    if (error.code === 'unsupportedCommand') this.#options.onOther(error);
-    else if (++this.#misses % REOPEN_AFTER_ATTEMPTS === 0 && this.#presence.isSilent) {
-      await this.#presence.openAnew();
-    }
+    if (error?.code === 'unsupportedCommand') this.#options.onOther(error);
   }
 
   /** A session: who is there, whether a note waits in escrow, and if not, what has happened. */
@@ -278,7 +274,6 @@ export class SspContact {
     }
     this.#presence.found();
     this.#known = device;
-    this.#misses = 0;
     this.#refusals = 0;
     this.#isUnclear = false;
     this.#polls++;

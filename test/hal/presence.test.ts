@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Line } from '#hal/line.ts';
-import { Presence } from '#hal/presence.ts';
+import { Presence, type PresenceOptions } from '#hal/presence.ts';
 import { Cable } from '#hal/simulator/cable.ts';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { MemoryPort } from '#hal/simulator/memory-port.ts';
@@ -8,7 +8,7 @@ import { DeviceError } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
-function make() {
+function make(options: Partial<PresenceOptions> = {}) {
   const clock = new VirtualClock();
   const cable = new Cable({ clock, device: new Id003Device({ clock }) });
   const port = new MemoryPort({ path: 'memory', clock, cable });
@@ -17,7 +17,8 @@ function make() {
   const line = new Line({ port, settings, onData: ignore, onDown: ignore, onLost: ignore });
   const away: string[] = [];
   const onAway = (reason: string) => away.push(reason);
-  const presence = new Presence({ name: 'test', port, clock, log: silentLog, line, onAway });
+  const parts = { name: 'test', port, clock, log: silentLog, line, onAway };
+  const presence = new Presence({ ...parts, ...options });
   return { clock, cable, presence, away };
 }
 
@@ -72,6 +73,22 @@ test('a lost port is tried again until it is there, and then the device', async 
   expect(await clock.resolve(nobody)).toBe(silent);
   expect(presence.isSilent).toBe(true);
   expect(await find()).toBeUndefined();
+  expect(presence.isOnline).toBe(true);
+});
+
+test('the port of a device that stays silent is opened anew, and only then', async () => {
+  const { clock, presence } = make({ reopenAfter: 3 });
+  await clock.resolve(presence.open(async () => presence.found()));
+  presence.goAway('silent', 'no answer');
+  const fail = (code: 'timeOut' | 'unsupportedCommand') =>
+    clock.resolve(presence.findAgain(() => Promise.reject(new DeviceError(code, 'test'))));
+  await fail('timeOut');
+  await fail('unsupportedCommand');
+  await fail('timeOut');
+  expect(presence.isSilent).toBe(true);
+  await fail('timeOut');
+  expect(presence.isLost).toBe(true);
+  await clock.resolve(presence.findAgain(async () => presence.found()));
   expect(presence.isOnline).toBe(true);
 });
 

@@ -394,6 +394,18 @@ describe('keeping in touch', () => {
     expect(movingCommands(rig)).toHaveLength(1);
   });
 
+  test('a unit that stays silent has its port opened anew, in case the adapter hangs', async () => {
+    const rig = await readyRig();
+    const { opened } = rig.port;
+    rig.device.control({ do: 'power', on: false });
+    await rig.clock.advance(20_000);
+    expect(rig.port.opened).toBeGreaterThan(opened);
+    rig.device.control({ do: 'power', on: true });
+    await rig.clock.advance(10_000);
+    expect((await rig.clock.resolve(rig.dispenser.status())).device).toBe('attention');
+    expect(movingCommands(rig)).toHaveLength(1);
+  });
+
   test('the plug is pulled while notes move', async () => {
     const rig = await readyRig();
     const moving = rig.dispenser.dispense(asked({ 1: 4 }));

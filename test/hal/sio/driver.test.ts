@@ -355,6 +355,9 @@ describe('condition', () => {
     bench.device.control({ do: 'power', on: false });
     await bench.clock.until(() => bench.acceptor.status().device === 'offline');
     expect(bench.clock.monotonic() - started).toBeLessThanOrEqual(2400);
+    // In case it is the adapter that has hung itself up, the port is opened anew.
+    await bench.clock.advance(20_000);
+    expect(bench.port.opened).toBeGreaterThan(1);
     bench.device.control({ do: 'power', on: true });
     await bench.clock.until(() => bench.acceptor.status().device === 'attention');
     await bench.initialise();
