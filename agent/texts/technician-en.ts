@@ -104,6 +104,7 @@ export const technicianEn = {
   'summary.head': 'place|out|over/short|in|sum|test',
   'summary.left': 'left as it is',
   'summary.confirmed': 'confirmed',
+  'summary.counted': '{piles}; over/short: {differences}',
   'summary.sealed': 'seal {seal}',
   'summary.swapped':
     '{place}: another cassette than before is in it. Put the right one in, or it stays closed.',

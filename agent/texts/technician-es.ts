@@ -107,6 +107,7 @@ export const technicianEs: Readonly<Record<keyof typeof technicianEn, string>> =
   'summary.head': 'lugar|sacado|diferencia|metido|suma|prueba',
   'summary.left': 'se dejó como está',
   'summary.confirmed': 'confirmada',
+  'summary.counted': '{piles}; diferencia: {differences}',
   'summary.sealed': 'sello {seal}',
   'summary.swapped': '{place}: tiene otro casete que antes. Ponga el correcto, o se queda cerrada.',
   'summary.test.exact': 'bien',

@@ -11,6 +11,7 @@ import type {
 } from '../../api/visit-schemas.ts';
 import { formatMoney } from '../../format.ts';
 import type { Speak } from '../../texts/technician.ts';
+import { wrap } from '../format.ts';
 
 interface Difference {
   readonly denomination: number;
@@ -79,35 +80,60 @@ function bayRow(speak: Speak, bay: ExchangeBay, currency: string): string[] {
   ];
 }
 
-function boxRow(speak: Speak, box: ExchangeBox): string[] {
-  const place = placeWords(speak, box.place);
-  if (box.choice === 'seal') return [place, speak('summary.sealed', { seal: box.seal ?? '' })];
-  if (box.choice !== 'count') return [place, speak('summary.left')];
-  return [place, pilesWords(speak, box.counts ?? []), overShort(box)];
+/** What is said of a box, over all columns: piles may be many. */
+function boxWords(speak: Speak, box: ExchangeBox): string {
+  if (box.choice === 'seal') return speak('summary.sealed', { seal: box.seal ?? '' }).trim();
+  if (box.choice !== 'count') return speak('summary.left');
+  const piles = pilesWords(speak, box.counts ?? []);
+  return speak('summary.counted', { piles, differences: overShort(box) });
+}
+
+/** Columns within the frame of a note in a terminal of 80. */
+const COLUMNS = 74;
+
+/** A place and what is said of it, in lines that fit. */
+function told(place: string, words: string, placeColumns: number): string[] {
+  const margin = placeColumns + 2;
+  return wrap(words, COLUMNS - margin).map(
+    (line, index) => (index === 0 ? place : '').padEnd(margin) + line,
+  );
+}
+
+const widest = (texts: readonly string[]): number =>
+  Math.max(0, ...texts.map(({ length }) => length));
+
+/** Rows in columns; a row of two says one thing over all of them. */
+function tableOf(rows: readonly (readonly string[])[], placeColumns: number): string[] {
+  const wide = rows.filter(({ length }) => length > 2);
+  const widthOf = (column: number) =>
+    column === 0 ? placeColumns : widest(wide.map((row) => row[column] ?? ''));
+  return rows.flatMap((row) => {
+    const [place = '', words = '', ...rest] = row;
+    if (rest.length === 0) return told(place, words, placeColumns);
+    const cells = row.map((cell, column) => cell.padEnd(widthOf(column)));
+    return cells.join('  ').trimEnd();
+  });
 }
 
 /** What was found and done, a line for each place, in columns that fit into 80 with a frame. */
 export function summaryLines(speak: Speak, view: ExchangeView): string[] {
-  const rows = [
+  const bays = [
     speak('summary.head').split('|'),
     ...view.bays.map((bay) => bayRow(speak, bay, view.currency)),
-    ...view.boxes.map((box) => boxRow(speak, box)),
   ];
-  // A row of two says one thing over all columns.
-  const wide = rows.filter(({ length }) => length > 2);
-  const widthOf = (column: number) =>
-    Math.max(...(column === 0 ? rows : wide).map((row) => (row[column] ?? '').length));
+  const boxes = view.boxes.map((box) => [placeWords(speak, box.place), boxWords(speak, box)]);
+  const placesOf = (rows: readonly (readonly string[])[]) => widest(rows.map(([at = '']) => at));
+  const together = tableOf([...bays, ...boxes], placesOf([...bays, ...boxes]));
+  const table =
+    widest(together) <= COLUMNS
+      ? together
+      : [bays, boxes].flatMap((rows) => tableOf(rows, placesOf(rows)));
   const swapped = view.bays
     .filter((bay) => bay.swapped)
-    .map(({ position }) =>
-      speak('summary.swapped', { place: placeWords(speak, `bay:${position}`) }),
-    );
-  const table = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(row.length > 2 || column === 0 ? widthOf(column) : 0))
-      .join('  ')
-      .trimEnd(),
-  );
+    .flatMap(({ position }) => {
+      const place = placeWords(speak, `bay:${position}`);
+      return wrap(speak('summary.swapped', { place }), COLUMNS);
+    });
   return [...table, ...swapped];
 }
 

@@ -145,7 +145,7 @@ describe('putting it right', () => {
     await person.choose(/Give exchange/, /No, go on/);
     await person.type(/Reject tray: how many notes of 1 USD/, 'u');
     await person.choose(/^Reject tray: what/, LEAVE);
-    await person.see(/│ +Cash box +6 x 2 +\+6/);
+    await person.see(/│ +Cash box +6 x 2; over\/short: \+6/);
     await person.choose(/Is all of this right/, /Give the exchange up/);
     await person.choose(/Give exchange/, /No, go on/);
     await person.choose(/Is all of this right/, /Yes: close it/);

@@ -35,7 +35,7 @@ test('all that a file can say, up to the record', async () => {
   expect(done.out).toMatch(/^Bay 2 +9 x 20 +-1 +0 x 20 +\$0\.00$/m);
   expect(done.out).toMatch(/^Bay 3 +seal C-3 +10 x 50 +\$500\.00 +none$/m);
   expect(done.out).toMatch(/^Bay 4 +left as it is$/m);
-  expect(done.out).toMatch(/^Cash box +1 x 20 +\+1$/m);
+  expect(done.out).toMatch(/^Cash box +1 x 20; over\/short: \+1$/m);
   expect(done.out).toMatch(/^Reject tray +seal R$/m);
   expect(done.out).toMatch(/^spire-record:1:[0-9a-f]{64}$/m);
 });

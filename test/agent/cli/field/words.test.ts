@@ -84,11 +84,36 @@ test('a summary has a line for each place, whatever was done there', () => {
   expect(summaryLines(say, view).slice(1)).toEqual([
     'Bay 1        left as it is',
     'Bay 2        confirmed',
-    'Bay 3        7 x 20    0',
-    'Cash box     no notes  20: -2, 50: +3',
+    'Bay 3        7 x 20  0',
+    'Cash box     no notes; over/short: 20: -2, 50: +3',
     'Reject tray  seal',
-    'Bay 3: another cassette than before is in it. Put the right one in, or it stays closed.',
+    'Bay 3: another cassette than before is in it. Put the right one in, or it',
+    'stays closed.',
   ]);
+  // What is long takes lines of its own, and no column.
+  const counts = [1, 2, 5, 10, 20, 50, 100, 200].map((denomination) => ({
+    denomination,
+    count: 123,
+  }));
+  const full: ExchangeView = {
+    ...view,
+    bays: view.bays.map((one) => ({
+      ...{
+        ...one,
+        choice: 'count' as const,
+        countOut: 1_234,
+        differences,
+        test: 'unknown' as const,
+      },
+      ...{ denomination: 200, count: 1_234, sumMinor: 24_680_000 },
+    })),
+    boxes: view.boxes.map((one) => ({ ...one, choice: 'count' as const, counts, differences })),
+  };
+  for (const language of ['en', 'es'] as const) {
+    const lines = summaryLines(speaker(language), full);
+    expect(lines.filter(({ length }) => length > 74)).toEqual([]);
+    expect(lines.join('\n')).toContain('123 x 200');
+  }
 });
 
 test('totals say what is in the machine and in bags, and nothing of the world outside', () => {
