@@ -5,8 +5,10 @@
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
+import type { CashAcceptor } from '#hal/cash-acceptor.ts';
+import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import { SystemPort } from '#hal/serial-port.ts';
-import { systemClock, systemRandom } from '#protocol/base/clock.ts';
+import { systemClock, systemRandom, withDeadline } from '#protocol/base/clock.ts';
 import { ConfigError, messageOf, StoreError } from '#protocol/base/errors.ts';
 import { createLog } from '#protocol/base/log.ts';
 import { BACKUP_LIMIT_MS } from '#state/backup.ts';
@@ -39,6 +41,8 @@ The agent of a bitSpire cash machine, on its real ports.
 
 /** Longest the ending may take, ms; then the process ends as it is, and the next start recovers. */
 const STOP_LIMIT_MS = 20_000;
+/** Longest that screens and commands wait for devices to be found, ms: they may be out of order. */
+const FOUND_LIMIT_MS = 500;
 
 /**
  * Runs the agent until it is told to stop. Exit codes as design 15: 0 after a stop, 2 for wrong
@@ -97,9 +101,18 @@ async function serve(
   const watchdog = new Watchdog({ environment: systemdEnvironment(), clock, log });
   const hal = { clock, random: systemRandom, log: log.child({ room: 'hal' }) };
   const port = (device: { readonly port: string }) => new SystemPort({ path: device.port, clock });
-  const { validator, dispenser, currency } = config;
+  const { validator, dispenser: cassettes, currency } = config;
   // Heard from before anything is open: from then on the end is an ordered one.
   const told = untilTold();
+  const acceptor = makeAcceptor({
+    ...hal,
+    ...modelOf(validator),
+    channels: validator.channels,
+    port: port(validator),
+    currency,
+  });
+  const dispenser = makeDispenser({ ...hal, ...modelOf(cassettes), port: port(cassettes) });
+  const found = Promise.all([firstNews(acceptor), firstNews(dispenser)]);
   const agent = startAgent({
     config,
     clock,
@@ -108,16 +121,12 @@ async function serve(
     credentialsFolder: process.env.CREDENTIALS_DIRECTORY,
     bootId: process.env.SPIRE_BOOT_ID,
     hold: new UpdateHold({ planFile, version: VERSION, clock }),
-    acceptor: makeAcceptor({
-      ...hal,
-      ...modelOf(validator),
-      channels: validator.channels,
-      port: port(validator),
-      currency,
-    }),
-    dispenser: makeDispenser({ ...hal, ...modelOf(dispenser), port: port(dispenser) }),
+    acceptor,
+    dispenser,
   });
-  // Loaded while the devices make themselves ready, which takes them longer.
+  // Loaded while the devices make themselves ready, which takes them longer; not while they say who
+  // they are, for a program that loads does not hear them.
+  await withDeadline(clock, FOUND_LIMIT_MS, found);
   const { startApi } = await import('./api/server.ts');
   const api = await startApi({
     service: { ...agent.service, backup: patientBackup(agent, watchdog) },
@@ -140,6 +149,15 @@ async function serve(
   cancel();
   return 0;
 }
+
+/** Resolves when a device tells anything: it was found, or it was not. */
+const firstNews = (device: CashAcceptor | CashDispenser): Promise<void> =>
+  new Promise((resolve) => {
+    const off = device.subscribe(() => {
+      off();
+      resolve();
+    });
+  });
 
 const modelOf = ({ protocol, model }: { protocol: string; model?: string | undefined }) => ({
   protocol,

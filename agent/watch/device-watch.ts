@@ -64,6 +64,8 @@ export class DeviceWatch {
   /** Devices that are open: their drivers keep in touch from then on. */
   readonly #opened = new Set<'acceptor' | 'dispenser'>();
   #dispenser: CashDispenserStatus | undefined;
+  /** What the dispenser last told of itself. */
+  #told: CashDispenserStatus['device'] = 'offline';
   readonly #identities = new Map<'acceptor' | 'dispenser', DeviceIdentity>();
   readonly #replug: ReplugGuard;
 
@@ -83,8 +85,11 @@ export class DeviceWatch {
           this.#parts.log.error({ err: event.error }, 'dispenser failed');
           return;
         }
+        this.#told = event.device;
         if (event.device === 'offline') this.#replug.gone('dispenser');
-        if (!this.#session.dispenses()) this.#inBackground(this.checkDispenser());
+        // Before its recovery is done it is not asked: then it is, whatever it told meanwhile.
+        const isAsked = this.#recovered.has('dispenser') && !this.#session.dispenses();
+        if (isAsked) this.#inBackground(this.checkDispenser());
       }),
     );
     await Promise.all([this.#openAcceptor(), this.#openDispenser()]);
@@ -369,10 +374,15 @@ export class DeviceWatch {
     return this.#checking;
   }
 
+  #mayInitialise(device: CashDispenserStatus['device']): boolean {
+    return device === 'attention' && this.#recovered.has('dispenser');
+  }
+
   async #check(): Promise<void> {
     const { board, dispenser } = this.#parts;
-    let status = await dispenser.status();
-    if (status.device === 'attention' && this.#recovered.has('dispenser')) {
+    // One that has just told that it must be made ready is not asked first: a start waits for it.
+    let status = this.#mayInitialise(this.#told) ? undefined : await dispenser.status();
+    if (!status || this.#mayInitialise(status.device)) {
       await this.#initialiseDispenser();
       status = await dispenser.status();
     }

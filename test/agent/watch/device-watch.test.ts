@@ -62,6 +62,32 @@ describe('at the start', () => {
     watch.close();
   });
 
+  test('a dispenser that tells that it has to be made ready is not asked for it first', async () => {
+    const rig = new CashInRig({ device: FAST });
+    const { dispenser } = rig.parts;
+    const asked: string[] = [];
+    const { watch } = watched(rig, {
+      dispenser: Object.assign(Object.create(dispenser), {
+        capabilities: dispenser.capabilities,
+        open: () => dispenser.open(),
+        subscribe: (listener: Parameters<typeof dispenser.subscribe>[0]) =>
+          dispenser.subscribe(listener),
+        status: () => {
+          asked.push('status');
+          return dispenser.status();
+        },
+        initialise: () => {
+          asked.push('initialise');
+          return dispenser.initialise();
+        },
+      }),
+    });
+    await rig.run(watch.start());
+    expect(asked.slice(0, 2)).toEqual(['initialise', 'status']);
+    expect(watch.dispenserStatus()?.device).toBe('ready');
+    watch.close();
+  });
+
   test('devices that are not there are tried again until they are', async () => {
     const rig = new CashInRig({ device: FAST });
     rig.cable.unplug();
