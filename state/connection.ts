@@ -100,6 +100,21 @@ export class Connection {
   }
 
   /**
+   * Brings the write-ahead log into the file. What the disk refuses here is lost nowhere: the log
+   * keeps it, and the next time it is tried again.
+   */
+  checkpoint(): void {
+    assert(!this.#database.inTransaction, 'nothing is brought in inside a commit');
+    try {
+      this.#database.pragma('wal_checkpoint(PASSIVE)');
+    } catch (error) {
+      const err = storeError(error);
+      if (!(err instanceof StoreError)) throw err;
+      this.#log.warn({ err }, 'the log stays beside the file for now');
+    }
+  }
+
+  /**
    * Does `work` in one immediate transaction, which is on the disk when this returns. Anything
    * thrown rolls all of it back. After a failed disk or a damaged page nothing more is written
    * until the file is opened again, because nobody knows what reached it.

@@ -21,6 +21,12 @@ const FILE_MODE = 0o600;
 const CACHE_SIZE = -2000;
 
 /**
+ * Pages of the write-ahead log at which SQLite brings it into the file inside a commit: four times
+ * what `checkpoints.ts` lets gather, as the bound should that not come to it.
+ */
+const LOG_PAGES_MAX = 4000;
+
+/**
  * Set on every open and read back, for SQLite keeps hardly any of them in the file:
  * `synchronous` in particular falls back to NORMAL when a WAL database is opened again, which
  * loses the last commits at a power cut (house-style 0.4).
@@ -39,6 +45,7 @@ const PRAGMAS = [
   // Damage shows when a page is read, and not as a strange row later.
   { name: 'cell_size_check', set: 'ON', reads: 1 },
   { name: 'cache_size', set: `${CACHE_SIZE}`, reads: CACHE_SIZE },
+  { name: 'wal_autocheckpoint', set: `${LOG_PAGES_MAX}`, reads: LOG_PAGES_MAX },
 ] as const;
 
 /**

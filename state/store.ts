@@ -4,6 +4,7 @@ import type { Log } from '#protocol/base/log.ts';
 import type { Secret } from '#protocol/base/secret.ts';
 import { backupAtOnce } from './backup.ts';
 import { CashUnits } from './cash-units.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Connection } from './connection.ts';
 import { type Database, openDatabase } from './database.ts';
 import { Documents } from './documents.ts';
@@ -97,6 +98,7 @@ export function openStore(options: StoreOptions): Store {
     });
     proveSmallTables(connection);
     const journal = new Journal(connection, clock, options.bootId);
+    const checkpoints = new Checkpoints(clock, () => connection.checkpoint());
     return {
       journal,
       ledger: new NoteLedger(connection, clock),
@@ -113,12 +115,19 @@ export function openStore(options: StoreOptions): Store {
       exchanges: new Exchanges(connection),
       cashCounts: new CashCounts(connection),
       visitRecords: new VisitRecords(connection),
-      commit: (work) => connection.commit(work),
+      commit: (work) => {
+        const result = connection.commit(work);
+        checkpoints.committed();
+        return result;
+      },
       version: () => connection.version,
       onDisk: (listener) => connection.onDisk(listener),
       verify: () => finish(walkAll(connection)),
       copyTo: (target) => connection.copyTo(target),
-      close: () => connection.close(),
+      close: () => {
+        checkpoints.close();
+        connection.close();
+      },
     };
   } catch (error) {
     connection.close();

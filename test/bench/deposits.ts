@@ -37,6 +37,13 @@ const NOTES_A_SESSION = 50;
  */
 const MOTORS_TIMES = 3;
 
+/**
+ * Pause after every note, for which a person takes longer: the slot is open again then, and the
+ * disk has come to rest, as it has before every note. A disk at rest answers later, so a bare fsync
+ * at once after the commits of a note would be no measure for the next one's.
+ */
+const REST_MS = 250;
+
 /** What a protocol itself wants between the escrow frame and the deposit command. */
 export interface DeviceRule {
   readonly ms: number;
@@ -55,7 +62,7 @@ export const deviceRules: Readonly<Record<string, DeviceRule>> = {
 export interface DepositTimes {
   /** Last byte of the escrow frame to first byte of the deposit command. */
   readonly decision: Quantiles;
-  /** A page written and brought to the same disk, once after every note. */
+  /** A page written and brought to the same disk, once after every note, when it has rested. */
   readonly fsync: Quantiles;
   /** The decision without the longer of the commit of the intent and the device's rule. */
   readonly own: Quantiles;
@@ -165,6 +172,7 @@ async function session(
     });
     await push(() => insert(1));
     await untilCashIn(agent, 'the note is in', (view) => view.notes === notes + 1);
+    await sleep(systemClock, REST_MS);
     afterNote();
   }
   await untilCashIn(agent, 'the customer may finish', (view) => view.phase === 'inserting');

@@ -134,6 +134,7 @@ describe('opening', () => {
       const read = (name: string) => database.pragma(name, { simple: true });
       expect({
         synchronous: read('synchronous'),
+        logPages: read('wal_autocheckpoint'),
         journal_mode: read('journal_mode'),
         locking_mode: read('locking_mode'),
         foreign_keys: read('foreign_keys'),
@@ -142,6 +143,7 @@ describe('opening', () => {
         user_version: read('user_version'),
       }).toEqual({
         synchronous: 2,
+        logPages: 4000,
         journal_mode: 'wal',
         locking_mode: 'exclusive',
         foreign_keys: 1,
