@@ -215,7 +215,15 @@ function onBusy(before: SioDialogue, { atMs, inService, word }: Heard): SioStep 
   const isNew = !before.isBusy;
   const state = { ...before, isBusy: true, drawnMs: atMs, isUnseen: false, early: undefined };
   const next = isNew ? { ...state, trail: describeWord(word) } : state;
-  return { state: next, effects: isNew && inService ? [tell({ kind: 'note.inserted' })] : [] };
+  const effects = isNew && inService ? [tell({ kind: 'note.inserted' })] : [];
+  return owingEarly(before, { state: next, effects });
+}
+
+/** NOT BUSY was lost, and the next note is there: the one whose value was said is in the box. */
+function owingEarly({ early, isBusy }: SioDialogue, { state, effects }: SioStep): SioStep {
+  if (!early || !isBusy) return { state, effects };
+  const { effects: owed } = unexpected(state, early.value);
+  return { state: { ...state, armed: [] }, effects: [...owed, { kind: 'shut' }, ...effects] };
 }
 
 function onNotBusy(before: SioDialogue, { atMs }: Heard): SioStep {
@@ -242,10 +250,12 @@ function onNote(state: SioDialogue, { atMs, inService, value }: Heard, channel: 
   if (note && !note.isInBox) {
     return note.channel === channel ? only(state) : onSecondValue(state);
   }
-  if (drawnMs === undefined || atMs - drawnMs > DRAWN_MS) {
+  // As long as it is busy it is drawing in, however long ago it has begun.
+  const isAtWork = !hasEscrow && isBusy;
+  if (drawnMs === undefined || (!isAtWork && atMs - drawnMs > DRAWN_MS)) {
     return failed(state, `note on channel ${channel} although none was drawn in`);
   }
-  if (!hasEscrow && isBusy) return only({ ...state, early: { channel, value } });
+  if (isAtWork) return only({ ...state, early: { channel, value } });
   if (!hasEscrow) return onCredit(state, channel, value);
   if (!isBusy) {
     // Taken without escrow, by a device that has forgotten its mode; or NOT BUSY was a glitch, and
@@ -340,7 +350,7 @@ function onAborted(state: SioDialogue): SioStep {
 function onRefused(before: SioDialogue, { inService }: Heard, event: CashAcceptorEvent): SioStep {
   if (before.note && !before.note.isInBox) return onDisturbed(before);
   const state = { ...before, drawnMs: undefined, early: undefined };
-  return { state, effects: inService ? [tell(event)] : [] };
+  return owingEarly(before, { state, effects: inService ? [tell(event)] : [] });
 }
 
 /** A note may be in the cash box that nobody was told the value of. */
@@ -356,14 +366,14 @@ function onDisturbed(state: SioDialogue): SioStep {
 }
 
 /**
- * Without escrow, what was drawn in may be in the box, and its value will not be said any more.
+ * Without escrow, what was drawn in may be in the box, and no more will be said of it.
  * With it the note goes back by itself, unless the device forgot its mode just before: a person is
  * told.
  */
 function onGaveUp(before: SioDialogue): SioStep {
   const { hasEscrow, isBusy, drawnMs, early } = before;
   const state = { ...cleared(before), isBusy: false, armed: [] };
-  if (!hasEscrow && (drawnMs !== undefined || early)) return unexpected(state, undefined);
+  if (!hasEscrow && (drawnMs !== undefined || early)) return unexpected(state, early?.value);
   const step = ended(state, 'unknown');
   const isUnspoken = isBusy && drawnMs !== undefined;
   return isUnspoken ? also(step, { kind: 'failed', reason: UNSPOKEN }) : step;

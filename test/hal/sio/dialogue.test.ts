@@ -221,6 +221,21 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
     ['note.inserted', 'shut', 'note.escrowed 500', 'ended deposited'],
   ],
   [
+    'NOT BUSY was lost: its value, late, and then the next note, which tells that it is done',
+    [armed, 120, { waitMs: 2100 }, 3, 120, 20, 121],
+    ['note.inserted', 'credit.unexpected 500', 'shut', 'note.refused'],
+  ],
+  [
+    'NOT BUSY and the next BUSY were lost, and the next note is refused',
+    [armed, 120, 3, 20, 121],
+    ['note.inserted', 'credit.unexpected 500', 'shut', 'note.refused'],
+  ],
+  [
+    'NOT BUSY was lost, and nothing more is said',
+    [armed, 120, { waitMs: 2100 }, 3, gaveUp],
+    ['note.inserted', 'credit.unexpected 500'],
+  ],
+  [
     'it cannot be given back',
     [armed, 120, 121, 3, giveBack],
     ['note.inserted', 'shut', 'note.escrowed 500', 'ended deposited'],
