@@ -88,8 +88,15 @@ test('the port of a device that stays silent is opened anew, and only then', asy
   expect(presence.isSilent).toBe(true);
   await fail('timeOut');
   expect(presence.isLost).toBe(true);
-  await clock.resolve(presence.findAgain(async () => presence.found()));
-  expect(presence.isOnline).toBe(true);
+  const find = () => clock.resolve(presence.findAgain(async () => presence.found()));
+  await find();
+  presence.goAway('silent', 'no answer');
+  for (const _time of [1, 2]) await fail('timeOut');
+  await find();
+  presence.goAway('silent', 'no answer');
+  // It is counted from the last time that it was there.
+  for (const _time of [1, 2]) await fail('timeOut');
+  expect(presence.isSilent).toBe(true);
 });
 
 test('a port that is opened anew is let go of first', async () => {
