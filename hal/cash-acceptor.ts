@@ -1,7 +1,6 @@
 /**
  * The bill validator as the agent sees it, in XFS4IoT's words: a note is escrowed, then deposited
- * or
- * returned. `deposit` is final: the note is in the cash box. Nothing here names a brand.
+ * or returned. `deposit` is final: the note is in the cash box. Nothing here names a brand.
  */
 import type { DeviceError, RecordedChunk } from '#protocol/base/errors.ts';
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -20,10 +19,9 @@ export interface DeviceIdentity {
 export interface CashAcceptorCapabilities {
   /**
    * Notes stop in escrow until the host decides. Without it a note is in the cash box before the
-   * host
-   * hears of it: `note.escrowed` then tells of the one note that the slot was opened for, `deposit`
-   * and `returnNote` both end as `deposited`, and every other note is a `credit.unexpected`. Such a
-   * device may be used under a small cap only.
+   * host hears of it: `note.escrowed` then tells of the one note that the slot was opened for,
+   * `deposit` and `returnNote` both end as `deposited`, and every other note is a
+   * `credit.unexpected`. Such a device may be used under a small cap only.
    */
   readonly escrow: boolean;
   /** Escrow can be held for as long as the host wants. */
@@ -153,8 +151,7 @@ export interface CashAcceptor {
   initialise(since?: AcceptorBaseline): Promise<InitialiseOutcome>;
   /**
    * Accepts just these values from now on; none closes the slot. A note already drawn in is
-   * finished
-   * under the old set, so the value must be checked again at escrow.
+   * finished under the old set, so the value must be checked again at escrow.
    * @throws DeviceError when the device did not confirm it.
    */
   accept(values: readonly MinorUnits[]): Promise<void>;

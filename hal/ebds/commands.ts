@@ -1,8 +1,7 @@
 /**
  * Every word of EBDS, one table each way; the types are inferred from the tables. The omnibus
  * command sets everything and asks everything at once; what did not fit into it became the
- * auxiliary
- * and extended commands.
+ * auxiliary and extended commands.
  * Source: EBDS; cash-hardware.md 4.2 to 4.5.
  */
 import type { EbdsFrame } from './wire.ts';

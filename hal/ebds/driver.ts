@@ -1,7 +1,6 @@
 /**
  * A bill validator that speaks EBDS. It owns the port and the timers; what a status means for a
- * note
- * is decided in `dialogue.ts`, how the device is made ready in `initialise.ts`.
+ * note is decided in `dialogue.ts`, how the device is made ready in `initialise.ts`.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import { type AtmErrorCode, DeviceError } from '#protocol/base/errors.ts';

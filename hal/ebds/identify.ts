@@ -1,7 +1,6 @@
 /**
  * Who an EBDS device is and which notes it knows; asked without moving anything. The first poll
- * tells
- * the model, and only then is anything asked that other models understand differently.
+ * tells the model, and only then is anything asked that other models understand differently.
  */
 import { type Clock, sleep } from '#protocol/base/clock.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
@@ -128,9 +127,8 @@ export function isStatus(reply: EbdsReply): boolean {
 
 /**
  * A status once the device has done what it does at power-up, and no note is being stacked. The
- * first
- * poll says nothing that not every model knows; those after it ask for notes to be described where
- * that is known, so that a credit names its note.
+ * first poll says nothing that not every model knows; those after it ask for notes to be described
+ * where that is known, so that a credit names its note.
  */
 async function startedStatus(options: IdentifyOptions): Promise<EbdsStatus> {
   const { clock } = options;

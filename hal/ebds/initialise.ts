@@ -1,7 +1,6 @@
 /**
  * Makes the device ready and says what became of a note that was inside: one in escrow is given
- * back,
- * one past escrow is waited for, and a broken device is started again, once.
+ * back, one past escrow is waited for, and a broken device is started again, once.
  * Source: cash-hardware.md 4.2, 4.5, 4.6.
  */
 import type { Clock } from '#protocol/base/clock.ts';

@@ -1,7 +1,6 @@
 /**
  * One command outstanding on an EBDS line, and the ACK bit: a command with the other bit is new,
- * one
- * with the same bit is said again, and the device then repeats its last reply and does nothing.
+ * one with the same bit is said again, and the device then repeats its last reply and does nothing.
  * Source: cash-hardware.md 4.1.
  */
 import assert from 'node:assert/strict';
@@ -123,8 +122,7 @@ export class EbdsLink {
   /**
    * While a credit is not on our disk, no new command leaves, only polls with the bit of the reply
    * that told of it: the device repeats that reply, and forgets it with the next new command. For
-   * so
-   * long we are blind to all else, so it has a limit.
+   * so long we are blind to all else, so it has a limit.
    */
   hold(isHeld: boolean): void {
     const nowMs = this.#options.clock.monotonic();

@@ -55,8 +55,7 @@ export async function sendSettings(
 
 /**
  * Sends the bit that moves the note in escrow, as one command. Gives what became of the command,
- * for
- * the evidence; undefined when it was held back.
+ * for the evidence; undefined when it was held back.
  */
 export async function sendMove(
   link: EbdsLink,

@@ -36,8 +36,7 @@ export function settingsFor(model: EbdsModelName | undefined, notes: EnabledNote
 
 /**
  * The three bytes of an omnibus command: escrow, any orientation, power-up policy B, no bar codes,
- * no
- * interrupt mode; and the one bit that moves a note, if any.
+ * no interrupt mode; and the one bit that moves a note, if any.
  */
 export function omnibusBytes(
   { enabled, extended }: EbdsSettings,

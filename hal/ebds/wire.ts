@@ -1,7 +1,6 @@
 /**
  * EBDS on the wire: `02 LEN CTL DATA... 03 CHK`, LEN = bytes of the whole frame, CHK = XOR of LEN
- * to
- * the last data byte. CTL has the ACK bit, the device type and the message type.
+ * to the last data byte. CTL has the ACK bit, the device type and the message type.
  * Source: EBDS as CPI's and Pyramid's implementations agree on it; cash-hardware.md 4.1.
  */
 import { type Discarded, type Found, Framer } from '../framer.ts';
@@ -23,8 +22,7 @@ const FRAME_BYTES_MIN = 5;
 const FRAME_BYTES_MAX = 0x7f;
 /**
  * A line of seven bits carries parity in the eighth. Adapters and pseudo terminals that are not
- * told
- * so, or do not care, hand it over as data.
+ * told so, or do not care, hand it over as data.
  */
 const SEVEN_BITS = 0x7f;
 

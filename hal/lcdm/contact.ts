@@ -107,8 +107,8 @@ export class LcdmContact {
 
   /**
    * STATUS of its ID is a question on every unit with that ID, and not understood by any other;
-   * only
-   * then is anything asked that another unit does not have. Nothing that is sent here moves a note.
+   * only then is anything asked that another unit does not have. Nothing that is sent here moves a
+   * note.
    */
   async #identify(): Promise<string> {
     const { unit, port } = this.#options;

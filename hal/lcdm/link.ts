@@ -1,7 +1,6 @@
 /**
  * One exchange at a time on an LCDM line: command, ACK, response, ACK, and with ID 30 EOT.
- * Questions
- * are asked up to three times; what moves notes is sent once, and then only listened for.
+ * Questions are asked up to three times; what moves notes is sent once, and then only listened for.
  * Source: cash-hardware.md 7.1, 7.2.
  */
 import type { Clock } from '#protocol/base/clock.ts';
@@ -282,8 +281,7 @@ export class LcdmLink {
 
   /**
    * Says that the response has come, again if it comes again. False when no EOT followed. With ID
-   * 50
-   * there is none: a device that has heard this command has forgotten what it said before.
+   * 50 there is none: a device that has heard this command has forgotten what it said before.
    */
   async #acknowledge(frame: LcdmFrame, isAcknowledged: boolean): Promise<boolean> {
     const { clock, timings, dialect } = this.#options;

@@ -94,8 +94,7 @@ export class SioContact {
 
   /**
    * The device has no name: it is one when it says again what it is told. It is shut first, and
-   * then
-   * told its mode, by which nothing moves; a word that it refuses tells the models apart.
+   * then told its mode, by which nothing moves; a word that it refuses tells the models apart.
    */
   async #identify(): Promise<void> {
     const { model, port } = this.#options;

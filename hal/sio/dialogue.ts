@@ -1,9 +1,7 @@
 /**
  * What the device's words mean for the one note inside: a pure function of state and input. There
- * is
- * no checksum, so the order of words is the only guard: a note counts only if something was drawn
- * in
- * just before it, and an echo only if that very command was sent.
+ * is no checksum, so the order of words is the only guard: a note counts only if something was
+ * drawn in just before it, and an echo only if that very command was sent.
  * Source: cash-hardware.md 5.8 and appendix B.
  */
 import type { MinorUnits } from '#protocol/base/money.ts';
@@ -318,9 +316,8 @@ function sending(state: SioDialogue, command: 'accept' | 'reject'): SioStep {
 
 /**
  * An echo counts only for the command that was sent: one flipped bit makes ACCEPT of REJECT, on the
- * way there or back, and then nobody knows. That of ACCEPT says that it was heard; that the note
- * is in
- * the box is proven when the device has come to rest without a word of trouble.
+ * way there or back, and then nobody knows. That of ACCEPT says that it was heard; that the note is
+ * in the box is proven when the device has come to rest without a word of trouble.
  */
 function onEcho(state: SioDialogue, code: number): SioStep {
   const { note } = state;

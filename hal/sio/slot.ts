@@ -54,9 +54,8 @@ export class SioSlot {
 
   /**
    * Opens just these channels; none shuts the slot. Whether ENABLE ALL opens channels that were
-   * shut
-   * is not documented, so they are shut again after it, unless a note comes in meanwhile: then they
-   * are the next time.
+   * shut is not documented, so they are shut again after it, unless a note comes in meanwhile: then
+   * they are the next time.
    */
   async open(
     link: SioLink,

@@ -1,9 +1,7 @@
 /**
  * SIO on the wire: every byte is a word by itself. There is no frame, no address and no checksum,
- * so
- * a byte that a glitch made cannot be told from a real one here; `dialogue.ts` is strict about
- * order.
- * Source: cash-hardware.md 5.8.
+ * so a byte that a glitch made cannot be told from a real one here; `dialogue.ts` is strict about
+ * order. Source: cash-hardware.md 5.8.
  */
 import type { LineSettings } from '../port.ts';
 import { type SioWord, wordOf } from './commands.ts';

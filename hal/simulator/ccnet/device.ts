@@ -2,8 +2,7 @@
  * A simulated CCNET bill validator that speaks bytes. It follows the protocol and no driver. What
  * is out of turn is answered as the protocol says and written down in `violations`. Drivers that
  * never acknowledge work with it as they do with real units; `strictAck` is the protocol to the
- * letter.
- * Source: CashCode NET, bill validator; cash-hardware.md 3 and 13.
+ * letter. Source: CashCode NET, bill validator; cash-hardware.md 3 and 13.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import {

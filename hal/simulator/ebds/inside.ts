@@ -55,8 +55,7 @@ export interface EbdsWishes {
 
 /**
  * What becomes of a note when the power comes back. Source: cash-hardware.md 4.2; that one in
- * escrow
- * goes back under A is not certain there.
+ * escrow goes back under A is not certain there.
  */
 export const powerUpPolicies = {
   a: { holdsEscrow: false, reportsValue: false },

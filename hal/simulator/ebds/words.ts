@@ -1,7 +1,6 @@
 /**
  * What a simulated EBDS validator says, as data of replies. Written from the protocol's
- * description,
- * beside the driver's tables. Source: cash-hardware.md 4.3 to 4.5.
+ * description, beside the driver's tables. Source: cash-hardware.md 4.3 to 4.5.
  */
 import type { EbdsNote, EbdsState } from './inside.ts';
 import type { EbdsMechanism } from './mechanism.ts';

@@ -1,8 +1,7 @@
 /**
  * A simulated SIO validator that speaks bytes. It follows the protocol and no driver: with escrow
  * mode or without, at 300 or 9600 baud. What is out of turn is answered with 255 and written down
- * in
- * `violations`. Source: cash-hardware.md 5.8 and 13.
+ * in `violations`. Source: cash-hardware.md 5.8 and 13.
  */
 import type { Clock } from '#protocol/base/clock.ts';
 import type { LineSettings } from '../../port.ts';

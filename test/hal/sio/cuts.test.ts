@@ -95,8 +95,7 @@ const damages: readonly CableDamage[] = [
 
 /**
  * A flipped bit in the one byte that says what the note is makes another value of it, and nothing
- * in
- * the protocol tells (see the README): that byte is left out.
+ * in the protocol tells (see the README): that byte is left out.
  */
 const isValueByte = (direction: CableDirection, damage: CableDamage, said: number | undefined) =>
   direction === 'toHost' && damage.do === 'flip' && said === 5;
