@@ -7,7 +7,7 @@ import { assign, fromCallback, setup } from 'xstate';
 import type { TransactionId } from '#protocol/base/ids.ts';
 import type { MinorPerBtc, MinorUnits, Sats } from '#protocol/base/money.ts';
 import { type Said, say } from '../texts/customer.ts';
-import { given, stub } from './effect.ts';
+import { given, outcomeAs, stub } from './effect.ts';
 
 /** What opens the session: a new deposit, or a claim on an old one. */
 export type CashInInput =
@@ -128,10 +128,6 @@ function afterQuote(outcome: QuoteOutcome): Partial<CashInContext> {
 function afterArming({ notice }: CashInContext, outcome: ArmOutcome): Partial<CashInContext> {
   if (outcome.kind === 'failed') return { notice: outcome.notice };
   return { terms: outcome.terms, notice: outcome.notice ?? notice };
-}
-
-function afterJudging(outcome: JudgeOutcome): Partial<CashInContext> {
-  return outcome.kind === 'refused' ? { notice: outcome.notice } : {};
 }
 
 /** `returned` is said of a note that is back, where the effect has nothing to say of it. */
@@ -342,11 +338,12 @@ export const cashInMachine = machineSetup.createMachine({
               {
                 guard: ({ event }) => event.output.kind === 'fits',
                 target: 'depositing',
-                actions: assign(({ event }) => afterJudging(event.output)),
               },
               {
                 target: 'returning',
-                actions: assign(({ event }) => afterJudging(event.output)),
+                actions: assign(({ event }) => ({
+                  notice: outcomeAs(event.output, 'refused').notice,
+                })),
               },
             ],
             onError: unforeseen,
