@@ -36,7 +36,11 @@ export interface Promised {
 
 /** The same for those that say one state at a time, and that RETURN was heard. */
 export interface StatePromised {
-  readonly make: (timings: { readonly escrowTimeoutMs?: number }) => AnyBench;
+  readonly make: (device: {
+    readonly timings?: { readonly escrowTimeoutMs: number };
+    /** After a power cut past escrow the device says the credit again. */
+    readonly creditAfterPowerUpInStacker?: boolean;
+  }) => AnyBench;
   readonly stack: { readonly code: number; readonly hex: string };
   readonly returnCode: number;
   /** The confirmation of a credit. */
@@ -272,6 +276,7 @@ function testKept(make: Promised['make']): void {
 /** Plays what those promise that say one state at a time. */
 export function playStatePromises(what: StatePromised): void {
   playStack(what);
+  playPowerCuts(what);
   const { make, rejecting, reasons, cheat, ack } = what;
 
   test.each(Object.entries(reasons))('tells reject reason %s', async (code, { reason }) => {
@@ -345,7 +350,7 @@ function playStack(what: StatePromised): void {
   test.each(what.notCarriedOut)(
     'a STACK that was not carried out (%s) is not sent again: the note goes back',
     async (fault, value) => {
-      const bench = await make({ escrowTimeoutMs: 90_000 }).start();
+      const bench = await make({ timings: { escrowTimeoutMs: 90_000 } }).start();
       await bench.escrow(20);
       bench.fault(fault, value);
       const outcome = await bench.deposit();
@@ -357,7 +362,7 @@ function playStack(what: StatePromised): void {
   );
 
   test('a device that stays in escrow whatever is said: open, and in time', async () => {
-    const bench = await make({ escrowTimeoutMs: 900_000 }).start();
+    const bench = await make({ timings: { escrowTimeoutMs: 900_000 } }).start();
     await bench.escrow(20);
     bench.fault('deaf', stack.code);
     bench.fault(what.notUnderstood, what.returnCode, 1000);
@@ -365,5 +370,62 @@ function playStack(what: StatePromised): void {
     expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
     expect(bench.clock.monotonic() - startedMs).toBeLessThan(what.decisionLimitMs);
     await expect(bench.acceptor.deposit()).rejects.toMatchObject({ code: 'sequenceError' });
+  });
+}
+
+function playPowerCuts({ make }: StatePromised): void {
+  test.each([false, true])(
+    'the power goes between credit and confirmation, remembered: %s: one credit',
+    async (remembers) => {
+      const bench = await make({ creditAfterPowerUpInStacker: remembers }).start();
+      await bench.escrow(20);
+      bench.fault('powerCutAfterCredit');
+      expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
+      await bench.clock.advance(4000);
+      bench.device.control({ do: 'power', on: true });
+      await bench.clock.until(() => bench.acceptor.status().device === 'attention');
+      // RESET before the credit is on disk would lose the device's memory of it.
+      expect(await bench.initialise()).toMatchObject({ device: 'attention', note: 'none' });
+      await bench.run(bench.acceptor.confirmDeposit());
+      expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'none' });
+      expect(bench.credits).toEqual(['deposit']);
+      expect(bench.told('credit.unexpected')).toEqual([]);
+      expect(bench.device.violations()).toEqual([]);
+      bench.expectConserved();
+    },
+  );
+
+  test('a credit that waits at the start is told once, and not lost by a reset', async () => {
+    const bench = await make({}).start();
+    await bench.escrow(20);
+    await bench.run(bench.acceptor.deposit());
+    await bench.run(bench.acceptor.close());
+    bench.boot();
+    await bench.run(bench.acceptor.open());
+    const waiting = { device: 'attention', powerUp: 'creditPending' };
+    expect(bench.acceptor.status()).toMatchObject(waiting);
+    expect(await bench.initialise()).toMatchObject({ device: 'attention', note: 'deposited' });
+    await bench.run(bench.acceptor.confirmDeposit());
+    await bench.clock.advance(1000);
+    expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'none' });
+    expect(bench.credits).toEqual(['initialise']);
+    expect(bench.told('credit.unexpected')).toEqual([]);
+    expect(bench.device.violations()).toEqual([]);
+  });
+
+  test.each([
+    ['powerCutAtStack', 'noteInAcceptor', 'returned'],
+    ['powerCutBeforeCredit', 'noteInStacker', 'unknown'],
+  ] as const)('what is known after %s', async (fault, powerUp, note) => {
+    const bench = await make({ creditAfterPowerUpInStacker: false }).start();
+    await bench.escrow(20);
+    bench.fault(fault);
+    expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
+    bench.device.control({ do: 'power', on: true });
+    await bench.clock.until(() => bench.acceptor.status().device === 'attention');
+    expect(bench.acceptor.status().powerUp).toBe(powerUp);
+    expect(await bench.initialise()).toMatchObject({ device: 'ready', note });
+    expect(bench.acceptor.status().powerUp).toBe('none');
+    bench.expectConserved();
   });
 }

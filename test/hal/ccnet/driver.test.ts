@@ -284,7 +284,7 @@ for (const [unit, device] of UNITS) {
 }
 
 playStatePromises({
-  make: (timings) => new Bench({ device: { ...STRICT, timings } }),
+  make: (device) => new Bench({ device: { ...STRICT, ...device } }),
   stack: { code: 0x35, hex: SENT.stack },
   returnCode: 0x36,
   ack: 0x00,

@@ -54,44 +54,6 @@ test('one byte is late by half a second', async () => {
   expect(ends.get('unknown')).toBeUndefined();
 });
 
-test.each([false, true])(
-  'the power goes between credit and confirmation, remembered: %s: one credit',
-  async (remembers) => {
-    const device = { ...STRICT, creditAfterPowerUpInStacker: remembers };
-    const bench = await new Bench({ device }).start();
-    await bench.escrow(20);
-    bench.fault('powerCutAfterCredit');
-    expect(await bench.deposit()).toMatchObject({ kind: 'deposited' });
-    await bench.clock.advance(4000);
-    bench.device.control({ do: 'power', on: true });
-    await bench.clock.until(() => bench.acceptor.status().device === 'attention');
-    // RESET before the credit is on disk would lose the device's memory of it.
-    expect(await bench.initialise()).toMatchObject({ device: 'attention', note: 'none' });
-    await bench.run(bench.acceptor.confirmDeposit());
-    expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'none' });
-    expect(bench.credits).toEqual(['deposit']);
-    expect(bench.device.violations()).toEqual([]);
-    bench.expectConserved();
-  },
-);
-
-test('a credit that waits at the start is told once, and not lost by a reset', async () => {
-  const bench = await new Bench({ device: STRICT }).start();
-  await bench.escrow(20);
-  await bench.run(bench.acceptor.deposit());
-  await bench.run(bench.acceptor.close());
-  bench.boot();
-  await bench.run(bench.acceptor.open());
-  expect(bench.acceptor.status()).toMatchObject({ device: 'attention', powerUp: 'creditPending' });
-  expect(await bench.initialise()).toMatchObject({ device: 'attention', note: 'deposited' });
-  await bench.run(bench.acceptor.confirmDeposit());
-  await bench.clock.advance(1000);
-  expect(await bench.initialise()).toMatchObject({ device: 'ready', note: 'none' });
-  expect(bench.credits).toEqual(['initialise']);
-  expect(bench.told('credit.unexpected')).toEqual([]);
-  expect(bench.device.violations()).toEqual([]);
-});
-
 test('the disk has half a second: until then no poll makes a forgetful unit forget', async () => {
   const bench = await new Bench({ device: { creditAfterPowerUpInStacker: true } }).start();
   await bench.escrow(20);
@@ -119,20 +81,4 @@ test('one that forgets: what it told the dead program is not known to the next',
   const { note } = await bench.initialise();
   expect(note).toBe('unknown');
   expect(bench.device.truth()).toMatchObject({ cashbox: { 20: 1 }, customer: { 20: 1 } });
-});
-
-test.each([
-  ['powerCutAtStack', 'noteInAcceptor', 'returned'],
-  ['powerCutBeforeCredit', 'noteInStacker', 'unknown'],
-] as const)('what is known after %s', async (fault, powerUp, note) => {
-  const bench = await new Bench().start();
-  await bench.escrow(20);
-  bench.fault(fault);
-  expect(await bench.deposit()).toMatchObject({ kind: 'unknown' });
-  bench.device.control({ do: 'power', on: true });
-  await bench.clock.until(() => bench.acceptor.status().device === 'attention');
-  expect(bench.acceptor.status().powerUp).toBe(powerUp);
-  expect(await bench.initialise()).toMatchObject({ device: 'ready', note });
-  expect(bench.acceptor.status().powerUp).toBe('none');
-  bench.expectConserved();
 });

@@ -200,7 +200,7 @@ playPromises('id003', {
 });
 
 playStatePromises({
-  make: (timings) => new Bench({ device: { timings } }),
+  make: (device) => new Bench({ device }),
   stack: { code: 0x42, hex: 'fc05423936' },
   returnCode: 0x43,
   ack: 0x50,
