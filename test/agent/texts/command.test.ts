@@ -1,9 +1,12 @@
 /** What a technician's commands say stands in the catalogue, in both languages; so does their help. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { commandTexts, commandWord, wayOut } from '#agent/texts/command.ts';
 import { helpTexts } from '#agent/texts/help.ts';
+import { FakeService } from '#test/agent/api/fake-service.ts';
+import { newFolder, startHarness } from '#test/agent/api/harness.ts';
+import { screens } from '#test/agent/api/views.ts';
 import { inProcess } from '#test/agent/cli/process.ts';
 
 const folder = join(import.meta.dirname, '../../../agent/cli');
@@ -144,4 +147,29 @@ test('a way out for each kind; a word that a newer agent has stays as it is', ()
   expect(wayOut('surplusLink')).toContain('Delete that link');
   expect(commandWord('es', 'wayOut.surplusLink', 'x')).toContain('Borre ese enlace');
   expect(commandWord('es', 'owed.state.ofTomorrow', 'ofTomorrow')).toBe('ofTomorrow');
+});
+
+test('without a word about it: the machine’s own language, by its agent or its configuration', async () => {
+  const idle = screens.find(([name]) => name === 'idle')?.[1] ?? screens[0]?.[1];
+  if (!idle) throw new Error('there is no such screen');
+  await using harness = await startHarness({
+    service: new FakeService({ ...idle, language: 'es' }),
+  });
+  const { socketPath } = harness;
+  const run = (...words: string[]) => inProcess([...words, `--socket=${socketPath}`]);
+  expect((await run('service', '--help')).out).toMatch(/^Uso: spire service/);
+  expect((await run('status', '--frob')).err).toContain('No existe la opción --frob.');
+  expect((await run('settle', 'NOPE', '--by', 'Ana', '--reason', 'x')).err).toContain('sin cerrar');
+  expect((await run('status', '--frob', '--json')).err).toContain('unknown option');
+  expect((await run('status', '--frob', '--language', 'en')).err).toContain('unknown option');
+  // Its agent is away: as it is configured.
+  const config = join(newFolder(), 'spire.json');
+  const device = { protocol: 'id003', port: '/dev/null' };
+  const common = { currency: 'GTQ', support: { contact: '5555' }, language: 'es' };
+  const limits = { max_cash_in_sats: null };
+  const dispenser = { protocol: 'lcdm', model: 'lcdm-4000', port: '/dev/null' };
+  writeFileSync(config, JSON.stringify({ ...common, validator: device, dispenser, limits }));
+  const away = [`--socket=${join(newFolder(), 'none.sock')}`, '--config', config];
+  expect((await inProcess(['doctor', '--help', ...away])).out).toMatch(/^Uso: spire doctor/);
+  expect((await inProcess(['doctor', ...away])).out).toContain('El agente no está corriendo');
 });
