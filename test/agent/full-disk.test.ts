@@ -3,6 +3,9 @@
  * twice.
  */
 import { expect, onTestFinished, test } from 'vitest';
+import { Id003Device } from '#hal/simulator/id003/device.ts';
+import { LcdmDevice } from '#hal/simulator/lcdm/device.ts';
+import type { Clock } from '#protocol/base/clock.ts';
 import { diskError } from '#test/support/life.ts';
 import { isUp, type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
 
@@ -214,4 +217,43 @@ test('a disk that is full when the link is asked for: asked for once there is ro
     'withdraw.answered',
   ]);
   expect(machine.keeper.books().withdrawLinks).toHaveLength(1);
+});
+
+test('what a validator tells of a note at a start, once, is kept for when there is room', async () => {
+  await begin();
+  await machine.act({ do: 'startCashIn' });
+  await machine.insert(20);
+  await machine.clock.until(() => machine.validator.truth().cashbox['20'] === 1, 30_000);
+  expect(openActs()).toMatchObject([{ kind: 'deposit' }]);
+  machine.die('kill');
+  machine.bury();
+  machine.start();
+  machine.running.store.journal.subscribe(({ kind }) => {
+    if (kind === 'deposit.recovering') Object.assign(disk, { isFull: true, times: 2 });
+  });
+  await machine.until(() => codes('cashIn').includes('disk'), 'the disk is full');
+  await machine.until(({ cashIn }) => cashIn.open && openActs().length === 0, 'written');
+  expect(machine.running.store.transactions.recent(1)).toMatchObject([{ fiatMinor: 2_000 }]);
+  expect(owed()).toEqual([]);
+  expect(machine.kinds().filter((kind) => kind === 'deposit.recovering')).toHaveLength(1);
+});
+
+test('notes went out of a unit that remembers nothing: its one answer is not forgotten', async () => {
+  const cassettes = { '1': { denomination: 20, count: 20 } };
+  const unit = (clock: Clock) =>
+    new LcdmDevice({ clock, options: { model: 'lcdm-2000', cassettes } });
+  const validator = (clock: Clock) => new Id003Device({ clock, options: {} });
+  const devices = {
+    validator: { protocol: 'id003', make: validator },
+    dispenser: { protocol: 'lcdm', model: 'lcdm-2000', make: unit },
+  };
+  await begin({ cassettes, devices });
+  machine.keeper.pay(await machine.sell(4_000));
+  await fillDuring('dispense', Number.POSITIVE_INFINITY);
+  await machine.act({ do: 'dismiss' });
+  disk.isFull = false;
+  await machine.until(({ cashOut }) => cashOut.open, 'it is written');
+  expect(owed()).toEqual([]);
+  expect(machine.running.store.transactions.recent(1)).toMatchObject([{ outcome: 'dispensed' }]);
+  expect(machine.differences()).toEqual([]);
 });

@@ -283,7 +283,7 @@ function shortfallsOf(dice: Dice, doing: Doing, dispenser: DeviceName): readonly
 function faultOf(dice: Dice, pair: Pair): Fault {
   const on = dice.weighted({
     ...{ validator: 26, dispenser: 30, cable: 10, hands: 4 },
-    ...{ relay: 7, bunker: 5, wallet: 12, disk: 2, machine: 14 },
+    ...{ relay: 7, bunker: 5, wallet: 12, disk: 4, machine: 14 },
   });
   const forMs = dice.between(1, 90) * SECOND_MS;
   const device = dice.pick(['validator', 'dispenser'] as const);

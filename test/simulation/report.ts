@@ -20,10 +20,10 @@ export interface Report {
 }
 
 /**
- * Below this not everything need occur. The rarest faults come once in 600 transactions; that one
+ * Below this not everything need occur. The rarest faults come once in 250 transactions; that one
  * of all should be missing by chance from then on is one in 1,000.
  */
-export const COMPLETE_FROM_TRANSACTIONS = 6_000;
+export const COMPLETE_FROM_TRANSACTIONS = 3_000;
 
 /** Nothing yet. */
 export function emptyReport(seed: string): Report {
