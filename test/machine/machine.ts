@@ -126,14 +126,18 @@ export class Machine {
     });
   }
 
-  /** A customer's command. @throws Error when it is refused. */
+  /** A customer's command, given until it is heard: twice is once. @throws Error when refused. */
   async act(command: Partial<CustomerCommand> & { readonly do: CustomerCommand['do'] }) {
     const opens = command.do === 'startCashIn' || command.do === 'startCashOut';
     if (opens) this.#session += 1;
     const session = this.#session.toString(16).padStart(32, '0');
     const step = opens ? 0 : ((await this.view())?.session?.step ?? 0);
-    const result = await this.#ask('/v1/commands', commandResult, { session, step, ...command });
-    if (!result?.ok) throw new Error(`${command.do}: ${result?.reason ?? 'no answer'}`);
+    let result: z.infer<typeof commandResult> | undefined;
+    await until(`an answer to ${command.do}`, async () => {
+      result = await this.#ask('/v1/commands', commandResult, { session, step, ...command });
+      return result !== undefined;
+    });
+    if (!result?.ok) throw new Error(`${command.do}: ${result?.reason}`);
   }
 
   /** Waits for the cash-in on the screen to say it; gives it. */

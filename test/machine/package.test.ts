@@ -2,6 +2,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
+  existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -122,12 +124,32 @@ describe.each(['amd64', 'arm64'] as const)('%s', (architecture) => {
     expect(GLIBCXX_OF_GCC[gcc] ?? 0).toBeGreaterThanOrEqual(cxx);
   });
 
-  test('removing and purging keep state and configuration', () => {
-    for (const name of ['postrm', 'prerm']) {
-      const script = readFileSync(join(ROOT, 'systemd/packaging', name), 'utf8');
-      const commands = script.split('\n').filter((line) => !line.trim().startsWith('#'));
-      expect(commands.join('\n')).not.toMatch(/rm [^\n]*\/(?:var\/lib|etc)\/spire/);
+  test('removing and purging keep state and configuration, unless told otherwise', () => {
+    const root = join(folder, 'purged');
+    const scripts = join(folder, 'scripts');
+    execFileSync('dpkg-deb', ['--control', packageFor(architecture, inject('packages')), scripts]);
+    // The package's own script, on a root of its own.
+    const text = readFileSync(join(scripts, 'postrm'), 'utf8');
+    const script = text.replaceAll(/(?<= )\/(?=(?:opt|var|etc|run)\/)/g, `${root}/`);
+    // None but those: it removes things.
+    expect(script.replaceAll(root, '').length).toBe(text.length);
+    expect(script.replaceAll(`${root}/`, '')).not.toMatch(/\/(?:opt|var|etc|run)\//);
+    const kept = ['var/lib/spire', 'etc/spire'];
+    const left = () => kept.filter((path) => existsSync(join(root, path)));
+    const end = (word: string, env = {}) =>
+      execFileSync('sh', ['-c', script, 'postrm', word], { env });
+    for (const path of [...kept, 'opt/spire/releases']) {
+      mkdirSync(join(root, path), { recursive: true });
     }
+    for (const word of ['remove', 'purge']) {
+      end(word);
+      expect(left()).toEqual(kept);
+      expect(existsSync(join(root, 'opt/spire/releases'))).toBe(false);
+    }
+    for (const word of ['remove', 'upgrade']) end(word, { SPIRE_PURGE_STATE: 'yes' });
+    expect(left()).toEqual(kept);
+    end('purge', { SPIRE_PURGE_STATE: 'yes' });
+    expect(left()).toEqual([]);
   });
 
   // The other one's Node does not run here.
