@@ -95,10 +95,14 @@ function toRow(transaction: Transaction): Record<keyof Row, string | number | nu
   };
 }
 
+/** What can be changed, and what an index is about. */
+const KEYS = ['paymentHash', 'claimHash', 'endedAtUnixMs'] as const;
+
 /** Reads and writes the transactions. */
 export class Transactions {
   readonly #insert;
   readonly #update;
+  readonly #updateKeys;
   readonly #byId;
   readonly #byReference;
   readonly #byPaymentHash;
@@ -117,12 +121,16 @@ export class Transactions {
          :rateMinorPerBtc, :principalSats, :feeSats, :wireSats, :paymentHash, :claimHash,
          :createdAtUnixMs, :endedAtUnixMs, :outcome)`,
     );
-    this.#update = connection.command<Record<keyof Row, string | number | null>>(
-      `UPDATE "transaction" SET state = :state, fiat_minor = :fiatMinor,
-         rate_minor_per_btc = :rateMinorPerBtc, principal_sat = :principalSats,
-         fee_sat = :feeSats, wire_sat = :wireSats, payment_hash = :paymentHash,
-         claim_hash = :claimHash, ended_at_unix_ms = :endedAtUnixMs, outcome = :outcome
-       WHERE id = :id`,
+    const update = (columns: string) =>
+      connection.command<Record<keyof Row, string | number | null>>(
+        `UPDATE "transaction" SET state = :state, fiat_minor = :fiatMinor,
+           rate_minor_per_btc = :rateMinorPerBtc, principal_sat = :principalSats,
+           fee_sat = :feeSats, wire_sat = :wireSats, outcome = :outcome ${columns}
+         WHERE id = :id`,
+      );
+    this.#update = update('');
+    this.#updateKeys = update(
+      ', payment_hash = :paymentHash, claim_hash = :claimHash, ended_at_unix_ms = :endedAtUnixMs',
     );
     const by = (column: string): Query<{ key: string }, Row> =>
       connection.query<{ key: string }, Row>(`${SELECT} WHERE ${column} = :key`);
@@ -159,7 +167,9 @@ export class Transactions {
     const before = this.get(id);
     if (!before) throw new StoreError('notFound', `there is no transaction ${id}`);
     const after = { ...before, ...changes };
-    this.#update(toRow(after));
+    // An index is written anew for every column that is set, even to what it was.
+    const isSame = KEYS.every((key) => before[key] === after[key]);
+    (isSame ? this.#update : this.#updateKeys)(toRow(after));
     return after;
   }
 
