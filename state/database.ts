@@ -22,7 +22,7 @@ const CACHE_SIZE = -2000;
 
 /**
  * Pages of the write-ahead log at which SQLite brings it into the file inside a commit: four times
- * what `checkpoints.ts` lets gather, as the bound should that not come to it.
+ * what `checkpoints.ts` lets gather, as the bound should it not come to that.
  */
 const LOG_PAGES_MAX = 4000;
 
