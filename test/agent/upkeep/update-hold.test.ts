@@ -11,6 +11,7 @@ import {
   writePlan,
 } from '#agent/upkeep/update-plan.ts';
 import { VERSION } from '#agent/version.ts';
+import { Visit, whyOf } from '#test/agent/exchange/visit-rig.ts';
 import { newFolder } from '#test/state/fixtures.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { WholeMachine } from '#test/support/whole-machine.ts';
@@ -103,6 +104,25 @@ test('a held machine takes no customer and no document, and opens when it is pro
     const [proven] = machine.running.store.journal.read({ kind: 'update.proven' });
     expect(proven?.body).toEqual({ version: VERSION });
     await machine.deposit(20);
+  } finally {
+    await machine.stop();
+  }
+});
+
+test('a held machine lets no technician begin, and one that was proven does', async () => {
+  const planFile = join(newFolder(), 'update.json');
+  const visit = await Visit.begin({ hold: { planFile, version: VERSION } });
+  const { machine } = visit;
+  try {
+    await machine.clock.resolve(machine.running.stop());
+    writePlan(planFile, plan);
+    machine.start();
+    await machine.until(({ state }) => state === 'outOfService', 'recovered');
+    await visit.signIn();
+    expect(await whyOf(() => visit.service.begin(visit.who))).toBe('updating');
+    endPlan(planFile);
+    await machine.until(({ state, cashOut }) => state === 'idle' && cashOut.open, 'in service');
+    expect(visit.service.begin(visit.who)).toMatchObject({ state: 'asking' });
   } finally {
     await machine.stop();
   }
