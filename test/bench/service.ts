@@ -36,7 +36,8 @@ const QUICK = {
   validator: { protocol: 'id003', model: undefined },
   dispenser: { protocol: 'f56', model: undefined },
 };
-const QUICK_TIMES = 30;
+/** More, and the gaps between chunks on a pty would be as long as a device waits inside a frame. */
+const QUICK_TIMES = 10;
 const LOOK_MS = 5;
 const START_LIMIT_MS = 60_000;
 /** Long enough for a hundred polls of each device and a sign of life. */
@@ -60,6 +61,8 @@ export interface ServiceNumbers {
   readonly bareNodeBytes: number;
   /** Of one core, both devices polled and watched over as in service. */
   readonly idlePercent: number;
+  /** The same of a process that polls the validator and does nothing else. */
+  readonly barePollsPercent: number;
 }
 
 /** When each step of a start was done, ms after the start of the process. */
@@ -92,13 +95,15 @@ export async function measureService(base: string, history: number): Promise<Ser
       const devicesMs = await devicesAlone(ports);
       const fresh = await threeStarts(start, state);
       const last = await start();
-      const idle = await idleNumbers(last.pid);
+      const idlePercent = await processorPercent(last.pid);
+      const idle = { idlePercent, residentBytes: residentBytes(last.pid) };
       await last.end();
+      const barePollsPercent = await barePolls(ports.validator.path);
       appendHistory(state, history, systemClock.now());
       const old = await threeStarts(start, state);
       const bareNodeBytes = await bareNode();
       const starts = { start: fresh, quick, startWithHistory: old };
-      return { ...starts, devicesMs, history, bareNodeBytes, ...idle };
+      return { ...starts, devicesMs, history, bareNodeBytes, ...idle, barePollsPercent };
     });
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -269,16 +274,27 @@ async function devicesAlone(ports: {
   return tookMs;
 }
 
-/** What a process takes while nobody is there. */
-async function idleNumbers(
-  pid: number,
-): Promise<Pick<ServiceNumbers, 'residentBytes' | 'idlePercent'>> {
+/** What a process takes of one core while nobody is there. */
+async function processorPercent(pid: number): Promise<number> {
   await sleep(systemClock, IDLE_MS / 4);
   const [startMs, before] = [nowMs(), processorSeconds(pid)];
   await sleep(systemClock, IDLE_MS);
   const seconds = (nowMs() - startMs) / 1_000;
-  const idlePercent = ((processorSeconds(pid) - before) / seconds) * 100;
-  return { residentBytes: residentBytes(pid), idlePercent };
+  return ((processorSeconds(pid) - before) / seconds) * 100;
+}
+
+/** What a Node takes of one core that polls the validator and does nothing else. */
+async function barePolls(path: string): Promise<number> {
+  const { flags, env } = unitOfNode();
+  const program = join(import.meta.dirname, 'bare-polls.ts');
+  const child = spawn(process.execPath, [...flags, program, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
+  await once(child.stdout, 'data');
+  const percent = await processorPercent(child.pid ?? 0);
+  await endOf(child);
+  return percent;
 }
 
 /** What a Node takes that waits for nothing. */
