@@ -45,6 +45,9 @@ test('the service is active, watched over, without a network and without rights'
   if (!IS_EMULATED) expect(status).toMatch(/^Seccomp:\s+2$/m);
   const owner = container.do('stat', '--format=%U %a', `${STATE}/state.sqlite`).trim();
   expect(owner).toBe('spire 600');
+  // The key that seals the pairing comes from systemd, and does not lie beside what it seals.
+  expect(existsSync(site.path(`${STATE}/pairing.json`))).toBe(true);
+  expect(existsSync(site.path(`${STATE}/sealing.key`))).toBe(IS_EMULATED);
 });
 
 test('the backup timer is armed for the night; when it is due the state is copied', async () => {

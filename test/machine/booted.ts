@@ -1,5 +1,5 @@
 /** A machine in a container: Debian booted with systemd, and the package installed without a net. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Container } from './container.ts';
 import { IS_EMULATED } from './debian.ts';
@@ -10,6 +10,7 @@ import { COMES_LIMIT_MS, until } from './until.ts';
 
 /** The unit. */
 export const SERVICE = 'spire-agent.service';
+const INSTALL_RUNBOOK = join(import.meta.dirname, '../../systemd/runbooks/install.md');
 const NODE = '/repository/node_modules/.bin/node';
 /** What systemd cannot do in an emulator; for want of it units of its own fail there as well. */
 const NOT_EMULATED = {
@@ -94,9 +95,10 @@ export async function bootMachine(
     await until('what is around the machine', () => existsSync(file), COMES_LIMIT_MS);
     const found = readSurroundings(file);
     container.write(CONFIGURATION, JSON.stringify(configurationOf(found)));
+    if (!IS_EMULATED) sealByCredential(container);
     const { seed, operatorPubkey, transportPubkey, walletId } = found;
     container.do(
-      ...['runuser', '-u', 'spire', '--', 'spire', 'pair', seed, '--allow-private-relays'],
+      ...['spire', 'pair', seed, '--allow-private-relays'],
       ...['--operator', operatorPubkey, '--transport', transportPubkey, '--wallet', walletId],
     );
     container.do('systemctl', 'enable', '--now', 'spire-agent');
@@ -107,4 +109,13 @@ export async function bootMachine(
     await site.stop();
     throw new Error(`the machine does not come in service:\n${log}`, { cause });
   }
+}
+
+/** The sealing key as an encrypted credential, made word for word as the runbook says. */
+function sealByCredential(container: Container): void {
+  const runbook = readFileSync(INSTALL_RUNBOOK, 'utf8');
+  const command = /^ *(od .*?spire-sealing-key)$/ms.exec(runbook)?.[1];
+  if (command === undefined) throw new Error('the runbook says no more how a key is sealed');
+  container.do('mkdir', '--parents', '/etc/credstore.encrypted');
+  container.do('sh', '-c', command);
 }
