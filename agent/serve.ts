@@ -101,7 +101,7 @@ async function serve(
   const watchdog = new Watchdog({ environment: systemdEnvironment(), clock, log });
   const hal = { clock, random: systemRandom, log: log.child({ room: 'hal' }) };
   const port = (device: { readonly port: string }) => new SystemPort({ path: device.port, clock });
-  const { validator, dispenser: cassettes, currency } = config;
+  const { validator, currency } = config;
   // Heard from before anything is open: from then on the end is an ordered one.
   const told = untilTold();
   const acceptor = makeAcceptor({
@@ -111,7 +111,11 @@ async function serve(
     port: port(validator),
     currency,
   });
-  const dispenser = makeDispenser({ ...hal, ...modelOf(cassettes), port: port(cassettes) });
+  const dispenser = makeDispenser({
+    ...hal,
+    ...modelOf(config.dispenser),
+    port: port(config.dispenser),
+  });
   const found = Promise.all([firstNews(acceptor), firstNews(dispenser)]);
   const agent = startAgent({
     config,

@@ -2,7 +2,7 @@
 import type { ObligationKind } from '#state/obligations.ts';
 import { commandEn } from './command-en.ts';
 import { commandEs } from './command-es.ts';
-import { fill, type Language, type Values } from './fill.ts';
+import { type Language, type Values, voiceOf } from './fill.ts';
 
 /** Names a text. */
 export type CommandKey = keyof typeof commandEn;
@@ -17,10 +17,7 @@ export const commandTexts: Readonly<Record<Language, Readonly<Record<CommandKey,
 export type SayCommand = (key: CommandKey, values?: Values) => string;
 
 /** The voice of one language. */
-export const commandVoice =
-  (language: Language): SayCommand =>
-  (key, values) =>
-    fill(commandTexts[language][key], values);
+export const commandVoice: (language: Language) => SayCommand = voiceOf(commandTexts);
 
 /** What a person does about each kind of debt or doubt, which is then closed by `spire settle`. */
 export const wayOut = (kind: ObligationKind): string => commandTexts.en[`wayOut.${kind}`];

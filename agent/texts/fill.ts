@@ -13,3 +13,10 @@ export const fill = (text: string, values: Values = {}): string =>
   text.replaceAll(/\{(\w+)\}/g, (whole, name: string) =>
     Object.hasOwn(values, name) ? String(values[name]) : whole,
   );
+
+/** How a catalogue speaks: a language, then a text's name and what is put in. */
+export const voiceOf =
+  <Key extends string>(texts: Readonly<Record<Language, Readonly<Record<Key, string>>>>) =>
+  (language: Language) =>
+  (key: Key, values?: Values): string =>
+    fill(texts[language][key], values);

@@ -1,6 +1,6 @@
 /** How a machine and its devices are, in the words of `spire status` and `spire probe`. */
 import { reasonText } from './customer.ts';
-import { fill, type Language, type Values } from './fill.ts';
+import { type Language, type Values, voiceOf } from './fill.ts';
 import { statusEn } from './status-en.ts';
 import { statusEs } from './status-es.ts';
 
@@ -17,10 +17,7 @@ export const statusTexts: Readonly<Record<Language, Readonly<Record<StatusKey, s
 export type SayStatus = (key: StatusKey, values?: Values) => string;
 
 /** The voice of one language. */
-export const statusVoice =
-  (language: Language): SayStatus =>
-  (key, values) =>
-    fill(statusTexts[language][key], values);
+export const statusVoice: (language: Language) => SayStatus = voiceOf(statusTexts);
 
 /**
  * Why a direction is closed. The details are the operator's and English; in another language what

@@ -1,6 +1,6 @@
 /** What a technician is told, in the language of the machine or the one asked for. */
 import type { RefusalWhy } from '../exchange/refusal.ts';
-import { fill, type Language, type Values } from './fill.ts';
+import { type Language, type Values, voiceOf } from './fill.ts';
 import { technicianEn } from './technician-en.ts';
 import { technicianEs } from './technician-es.ts';
 
@@ -15,10 +15,7 @@ export const technicianTexts: Readonly<Record<Language, Readonly<Record<Technici
 export type Speak = (key: TechnicianKey, values?: Values) => string;
 
 /** The voice of one language. */
-export const speaker =
-  (language: Language): Speak =>
-  (key, values) =>
-    fill(technicianTexts[language][key], values);
+export const speaker: (language: Language) => Speak = voiceOf(technicianTexts);
 
 const MINUTE_MS = 60_000;
 

@@ -21,6 +21,7 @@ import { bookOut, doubtBay, doubtLateActs } from '../cash-out/dispense-batch.ts'
 import { noteCassettes } from '../exchange/cassettes.ts';
 import { doubtRemovedBay, takeAwayCashBox } from '../exchange/unattended.ts';
 import type { Parts } from '../parts.ts';
+import type { Direction } from './reasons.ts';
 import { type Device, type DeviceAcceptance, ReplugGuard } from './replug.ts';
 
 /** Pause before a device that did not open, or could not be initialised, is tried again. */
@@ -129,7 +130,7 @@ export class DeviceWatch {
   }
 
   async #openAcceptor(): Promise<void> {
-    const { acceptor, board, log } = this.#parts;
+    const { acceptor, board } = this.#parts;
     try {
       if (!this.#opened.has('acceptor')) {
         const identity = await acceptor.open();
@@ -145,17 +146,12 @@ export class DeviceWatch {
       this.#recovered.add('acceptor');
       await this.initialiseAcceptor();
     } catch (err) {
-      if (!mayPass(err)) throw err;
-      log.warn({ err }, 'validator not opened');
-      if (err instanceof DeviceError) {
-        board.set('cashIn', 'validator', `The validator does not work: ${err.message}`);
-      }
-      this.#later(() => this.#openAcceptor());
+      this.#openLater(err, 'cashIn', 'validator', () => this.#openAcceptor());
     }
   }
 
   async #openDispenser(): Promise<void> {
-    const { dispenser, board, log } = this.#parts;
+    const { dispenser } = this.#parts;
     try {
       if (!this.#opened.has('dispenser')) {
         const identity = await dispenser.open();
@@ -167,13 +163,24 @@ export class DeviceWatch {
       this.#recovered.add('dispenser');
       await this.checkDispenser();
     } catch (err) {
-      if (!mayPass(err)) throw err;
-      log.warn({ err }, 'dispenser not opened');
-      if (err instanceof DeviceError) {
-        board.set('cashOut', 'dispenser', `The dispenser does not work: ${err.message}`);
-      }
-      this.#later(() => this.#openDispenser());
+      this.#openLater(err, 'cashOut', 'dispenser', () => this.#openDispenser());
     }
+  }
+
+  /** Tries again later to open a device, and keeps its direction closed. A bug is thrown on. */
+  #openLater(
+    err: unknown,
+    direction: Direction,
+    device: 'validator' | 'dispenser',
+    again: () => Promise<void>,
+  ): void {
+    const { board, log } = this.#parts;
+    if (!mayPass(err)) throw err;
+    log.warn({ err }, `${device} not opened`);
+    if (err instanceof DeviceError) {
+      board.set(direction, device, `The ${device} does not work: ${err.message}`);
+    }
+    this.#later(again);
   }
 
   #isIdentified(device: Device, identity: DeviceIdentity): void {

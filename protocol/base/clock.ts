@@ -33,7 +33,10 @@ export const systemClock: Clock = {
   },
 };
 
-/** Bytes of an id (ids.ts). Keys and claim codes have other sizes and are never made ahead. */
+/**
+ * Bytes of an id (ids.ts), and of tokens and salts, which are made ahead as well. Keys and claim
+ * codes have other sizes and never are.
+ */
 const ID_BYTES = 16;
 /** Ids made at once: asking the system takes longer than all else that an id costs. */
 const IDS_AHEAD = 64;
