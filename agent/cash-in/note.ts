@@ -246,17 +246,18 @@ export function forgetLastCredit({ store }: Parts): void {
 
 /**
  * Takes a credit that no deposit waits for. It mints nothing (design 6.3): the note is booked to
- * the
- * cash box and owed to whoever it belongs to. A repeat of a credit that is booked is only
- * confirmed.
+ * the cash box and owed to whoever it belongs to. A repeat of a credit that is booked is only
+ * confirmed; one after a note was seen to be drawn in, `isNew`, is none.
  */
 export async function takeUnexpectedCredit(
   parts: Parts,
   value: MinorUnits | undefined,
+  isNew: boolean = false,
 ): Promise<void> {
   const { store, acceptor } = parts;
   // Where the device says each credit once, another one is another note whose way in went unheard.
-  const isRepeated = acceptor.capabilities.repeatsCredit && store.facts.get(LAST_CREDIT);
+  const isOnceOnly = !acceptor.capabilities.repeatsCredit;
+  const isRepeated = !isNew && !isOnceOnly && store.facts.get(LAST_CREDIT);
   const repeat = () => void store.journal.append('credit.repeated', { valueMinor: value ?? null });
   // A driver tells of each credit once, also where the device repeats it.
   parts.unwrittenCredits.push(

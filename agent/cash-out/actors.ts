@@ -34,8 +34,7 @@ export function cashOutActors(parts: Parts, payments: Payments) {
 
 /**
  * Waits until the notes are taken; where the unit cannot sense it, they fell into the tray. What
- * the
- * exit said is evidence; only notes that are sensed there are called left.
+ * the exit said is evidence; only notes that are sensed there are called left.
  */
 async function present(parts: Parts, { transactionId }: WithTransaction): Promise<PresentOutcome> {
   const { store, board, dispenser } = parts;

@@ -74,8 +74,7 @@ function spread(take: number, bays: readonly Bay[]): readonly UnitCount[] {
 
 /**
  * Notes by position that make exactly this amount, as few as possible, taken evenly from bays of
- * the
- * same value. Undefined when the bays cannot make it, or not with `notesMax` notes.
+ * the same value. Undefined when the bays cannot make it, or not with `notesMax` notes.
  */
 export function denominate(
   amount: MinorUnits,

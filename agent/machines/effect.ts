@@ -32,8 +32,7 @@ export function effect<Output, Input = undefined>(
 
 /**
  * An outcome of which a guard has told the kind. @throws AssertionError when it is another: then
- * the
- * machine itself is wrong.
+ * the machine itself is wrong.
  */
 export function outcomeAs<Outcome extends { readonly kind: string }, Kind extends Outcome['kind']>(
   outcome: Outcome,

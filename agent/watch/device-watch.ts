@@ -1,7 +1,7 @@
 /**
  * Keeps both devices in use: opens them, tries again, initialises them when they ask for it, tells
- * the
- * reason board, and takes what no customer session is there to take.
+ * the reason board, and takes what no customer session is there to take. What is asked of a device
+ * here goes one after the other: an act that is under way is not for the recovery to settle.
  */
 
 import type {
@@ -21,6 +21,7 @@ import { bookOut, doubtBay, doubtLateActs } from '../cash-out/dispense-batch.ts'
 import { noteCassettes } from '../exchange/cassettes.ts';
 import { doubtRemovedBay, takeAwayCashBox } from '../exchange/unattended.ts';
 import type { Parts } from '../parts.ts';
+import { tellOpenAct, writeEnd } from '../recovery/open-act.ts';
 import type { Direction } from './reasons.ts';
 import { type Device, type DeviceAcceptance, ReplugGuard } from './replug.ts';
 
@@ -142,8 +143,7 @@ export class DeviceWatch {
       if (acceptor.values().length === 0) {
         board.set('cashIn', 'currencyMismatch', 'The validator knows no note of this currency.');
       }
-      await this.#session.recover('acceptor');
-      this.#recovered.add('acceptor');
+      await this.#recoverFirst('acceptor');
       await this.initialiseAcceptor();
     } catch (err) {
       this.#openLater(err, 'cashIn', 'validator', () => this.#openAcceptor());
@@ -159,12 +159,18 @@ export class DeviceWatch {
         this.#opened.add('dispenser');
         this.#tellOpened('dispenser', identity);
       }
-      await this.#session.recover('dispenser');
-      this.#recovered.add('dispenser');
+      await this.#recoverFirst('dispenser');
       await this.checkDispenser();
     } catch (err) {
       this.#openLater(err, 'cashOut', 'dispenser', () => this.#openDispenser());
     }
+  }
+
+  /** What the last run left open; what this one leaves is looked for again and again. */
+  async #recoverFirst(device: 'acceptor' | 'dispenser'): Promise<void> {
+    if (this.#recovered.has(device)) return;
+    await this.#session.recover(device);
+    this.#recovered.add(device);
   }
 
   /** Tries again later to open a device, and keeps its direction closed. A bug is thrown on. */
@@ -199,8 +205,8 @@ export class DeviceWatch {
   }
 
   /**
-   * Makes the validator ready, once no session uses it. An open intent on it belongs to the
-   * recovery, which settles it first; with none, a note that was left inside is nobody's deposit.
+   * Makes the validator ready, once no session uses it. An open intent on it is settled first; with
+   * none, a note that was left inside is nobody's deposit.
    */
   async initialiseAcceptor(): Promise<void> {
     const { acceptor } = this.#parts;
@@ -211,6 +217,7 @@ export class DeviceWatch {
     }
     this.#initialising = true;
     try {
+      await this.#recoverLeft('acceptor');
       for (let round = 0; round < INITIALISE_MAX; round++) {
         if (acceptor.status().device !== 'attention') break;
         if ((await this.#initialiseOnce()) !== 'deposited') break;
@@ -231,12 +238,17 @@ export class DeviceWatch {
       return store.intents.open({ kind: 'initialise', device: 'acceptor', body: { powerUp } });
     });
     const outcome = await acceptor.initialise();
-    // First what is owed for it, for it is told once: a full disk may take neither.
-    if (outcome.note === 'deposited') await this.#takeCredit(undefined);
-    store.commit(() => {
-      store.intents.settle(intent.id, outcome.note, { evidence: outcome.evidence });
-      store.journal.append('initialise.settled', { ...outcome });
-    });
+    const settle = () =>
+      store.commit(() => {
+        store.intents.settle(intent.id, outcome.note, { evidence: outcome.evidence });
+        store.journal.append('initialise.settled', { ...outcome });
+      });
+    const write = async () => {
+      // First what is owed for it, for it is told once: a full disk may take neither.
+      if (outcome.note === 'deposited') await this.#takeCredit(undefined);
+      settle();
+    };
+    await writeEnd(this.#parts, intent, write, settle);
     return outcome.note;
   }
 
@@ -251,8 +263,7 @@ export class DeviceWatch {
 
   /**
    * Makes the dispenser ready. It may move notes that were left on its path, so it is journaled
-   * like
-   * a dispense; bays that it moved notes of are counted at the next exchange.
+   * like a dispense; bays that it moved notes of are counted at the next exchange.
    */
   async #initialiseDispenser(): Promise<void> {
     const { dispenser, store } = this.#parts;
@@ -265,21 +276,27 @@ export class DeviceWatch {
       outcome.kind === 'answered'
         ? outcome.units.filter(({ presented, rejected }) => presented + rejected > 0)
         : [];
-    store.commit(() => {
-      store.intents.settle(intent.id, outcome.kind, { evidence: outcome.evidence });
-      for (const { position, presented, rejected } of moved) {
-        bookOut(this.#parts, undefined, position, 'customer', presented);
-        bookOut(this.#parts, undefined, position, 'reject', rejected);
-        doubtBay(this.#parts, position);
-      }
-      if (outcome.kind === 'answered') doubtLateActs(this.#parts);
-      store.journal.append('initialise.settled', {
-        device: 'dispenser',
-        outcome: outcome.kind,
-        evidence: outcome.evidence,
-        moved: moved.map((unit) => ({ ...unit })),
+    const write = () =>
+      store.commit(() => {
+        store.intents.settle(intent.id, outcome.kind, { evidence: outcome.evidence });
+        for (const { position, presented, rejected } of moved) {
+          bookOut(this.#parts, undefined, position, 'customer', presented);
+          bookOut(this.#parts, undefined, position, 'reject', rejected);
+          doubtBay(this.#parts, position);
+        }
+        if (outcome.kind === 'answered') doubtLateActs(this.#parts);
+        store.journal.append('initialise.settled', {
+          device: 'dispenser',
+          outcome: outcome.kind,
+          evidence: outcome.evidence,
+          moved: moved.map((unit) => ({ ...unit })),
+        });
       });
-    });
+    try {
+      await writeEnd(this.#parts, intent, write, write);
+    } finally {
+      tellOpenAct(this.#parts, 'cashOut');
+    }
   }
 
   #onAcceptor(event: CashAcceptorEvent): void {
@@ -310,7 +327,6 @@ export class DeviceWatch {
     }
   }
 
-  /** What the disk did not take is tried again before the next credit is judged by it. */
   async #forgetLastCredit(): Promise<void> {
     if (!this.#drawnIn) return;
     forgetLastCredit(this.#parts);
@@ -318,8 +334,10 @@ export class DeviceWatch {
   }
 
   async #takeCredit(value: MinorUnits | undefined): Promise<void> {
-    await this.#forgetLastCredit();
-    await takeUnexpectedCredit(this.#parts, value);
+    // What a full disk did not take of this is known here still.
+    const isNew = this.#drawnIn;
+    this.#drawnIn = false;
+    await takeUnexpectedCredit(this.#parts, value, isNew);
   }
 
   async #noteFraud(code: string): Promise<void> {
@@ -387,6 +405,7 @@ export class DeviceWatch {
 
   async #check(): Promise<void> {
     const { board, dispenser } = this.#parts;
+    if (!this.#session.dispenses()) await this.#recoverLeft('dispenser');
     // One that has just told that it must be made ready is not asked first: a start waits for it.
     let status = this.#mayInitialise(this.#told) ? undefined : await dispenser.status();
     if (!status || this.#mayInitialise(status.device)) {
@@ -419,11 +438,8 @@ export class DeviceWatch {
   }
 
   async #round(): Promise<void> {
-    if (!this.#initialising && !this.#session.takesNotes()) await this.#recoverLeft('acceptor');
-    if (this.#session.dispenses()) return;
-    await this.#checking;
-    await this.#recoverLeft('dispenser');
-    await this.checkDispenser();
+    if (!this.#session.takesNotes()) await this.initialiseAcceptor();
+    if (!this.#session.dispenses()) await this.checkDispenser();
   }
 
   /** An act whose end the disk did not take is settled as at a start: nothing else would ask. */

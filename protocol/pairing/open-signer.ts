@@ -23,8 +23,7 @@ export interface OpenSignerOptions {
 
 /**
  * The signer of a pairing. Nothing is sent until it is asked for something, and never `connect`:
- * the
- * bunker knows our client key, and a spent token would only be refused (nostr.md 1).
+ * the bunker knows our client key, and a spent token would only be refused (nostr.md 1).
  * @throws ConfigError `sequenceError` for a pairing that is not finished.
  */
 export function openBunkerSigner(pairing: Pairing, options: OpenSignerOptions): BunkerSigner {
