@@ -1,42 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { takeUnexpectedCredit } from '#agent/cash-in/note.ts';
-import type { Parts } from '#agent/parts.ts';
-import { DeviceWatch } from '#agent/watch/device-watch.ts';
-import type { Direction } from '#agent/watch/reasons.ts';
+import { takeUnexpectedCredit, writeCredits } from '#agent/cash-in/note.ts';
 import type { CashAcceptor } from '#hal/cash-acceptor.ts';
 import type { CashDispenserStatus } from '#hal/cash-dispenser.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
-import { position } from '#protocol/base/ids.ts';
 import { storeError } from '#state/store-error.ts';
 import { CashInRig, type CashInRigOptions, dollars } from '#test/support/cash-in-rig.ts';
 import { failingDisk } from '#test/support/failing-disk.ts';
 import { diskError } from '#test/support/life.ts';
+import { watched } from './watched.ts';
 
 const FAST = { timings: { initialiseMs: 400, acceptMs: 200 } };
-
-/** A watch over the rig's devices, and the session that a test pretends. */
-function watched(rig: CashInRig, change: Partial<Parts> = {}) {
-  const session = { takes: false, dispenses: false, attended: false };
-  const recovered: string[] = [];
-  const failures: Error[] = [];
-  const watch = new DeviceWatch(
-    { ...rig.parts, ...change },
-    {
-      takesNotes: () => session.takes,
-      mindsEscrow: () => session.takes,
-      dispenses: () => session.dispenses,
-      isAttended: () => session.attended,
-      recover: async (device) => {
-        recovered.push(device);
-        const failure = failures.shift();
-        if (failure) throw failure;
-      },
-    },
-  );
-  const why = (direction: Direction) =>
-    rig.parts.board.list(direction).map(({ code, text }) => `${code}: ${text}`);
-  return { watch, session, recovered, failures, why };
-}
 
 async function started(options: CashInRigOptions = { device: FAST }) {
   const rig = new CashInRig(options);
@@ -348,39 +321,6 @@ describe('trouble', () => {
     expect(store.intents.listOpen()).toEqual([]);
     watch.close();
   });
-
-  test('notes that an initialisation moved are booked, and their bay is counted anew', async () => {
-    const rig = new CashInRig({ device: FAST });
-    const { store, dispenser } = rig.parts;
-    const one = position(1);
-    store.commit(() => {
-      const unit = { position: one, currency: 'USD', value: dollars(20), parked: false };
-      store.cashUnits.put({ ...unit, accuracy: 'accurate' });
-      const filled = { from: 'technician', to: 'bay:1', currency: 'USD', value: dollars(20) };
-      store.ledger.move({ ...filled, count: 10, cause: 'filled' } as never);
-    });
-    const units = [
-      { position: one, requested: 0, presented: 1, rejected: 2 },
-      { position: position(2), requested: 0, presented: 0, rejected: 0 },
-    ];
-    const { watch } = watched(rig, {
-      dispenser: Object.assign(Object.create(dispenser), {
-        capabilities: dispenser.capabilities,
-        open: () => dispenser.open(),
-        status: () => dispenser.status(),
-        subscribe: () => () => undefined,
-        initialise: async () => {
-          await dispenser.initialise();
-          return { kind: 'answered', units, error: undefined, evidence: 'purged' };
-        },
-      }),
-    });
-    await rig.run(watch.start());
-    expect(store.ledger.count('bay:1', dollars(20))).toBe(7);
-    expect(store.ledger.count('reject', dollars(20))).toBe(2);
-    expect(store.cashUnits.get(one)?.accuracy).toBe('inaccurate');
-    watch.close();
-  });
 });
 
 describe('outside a session', () => {
@@ -426,6 +366,28 @@ describe('outside a session', () => {
     tell({ kind: 'note.refused', reason: 'other', code: '71' });
     tell({ kind: 'device.failed', error: new DeviceError('hardwareError', 'broken') });
     expect(rig.lines.join('')).toContain('validator failed');
+    watch.close();
+  });
+
+  test('a note that was drawn in while the disk was full is another one', async () => {
+    const disk: { isFull: boolean } = { isFull: false };
+    const beforeCommit = () => {
+      if (disk.isFull) throw diskError('SQLITE_FULL');
+    };
+    const rig = new CashInRig({ device: FAST, openDatabase: failingDisk({ beforeCommit }) });
+    const { acceptor, tell } = talking(rig);
+    const { watch } = watched(rig, { acceptor });
+    await rig.run(watch.start());
+    tell({ kind: 'credit.unexpected', value: dollars(20) });
+    await rig.clock.advance(100);
+    disk.isFull = true;
+    tell({ kind: 'note.inserted' });
+    tell({ kind: 'credit.unexpected', value: dollars(20) });
+    await rig.clock.advance(100);
+    disk.isFull = false;
+    expect(rig.booked()).toEqual({ '20': 1 });
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(rig.booked()).toEqual({ '20': 2 });
     watch.close();
   });
 
