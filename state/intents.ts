@@ -71,6 +71,7 @@ function toIntent(row: Row): Intent {
 
 /** Opens and settles intents. */
 export class Intents {
+  readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #journal: Journal;
@@ -81,8 +82,12 @@ export class Intents {
   readonly #open;
   readonly #openOfKind;
   readonly #byTransaction;
+  /** What was read of the open ones since anything was last written: they are asked for often. */
+  #kept: { readonly version: number; readonly lists: Map<string, readonly Intent[]> };
 
   constructor(connection: Connection, clock: Clock, random: Random, journal: Journal) {
+    this.#connection = connection;
+    this.#kept = { version: connection.version, lists: new Map() };
     this.#clock = clock;
     this.#random = random;
     this.#journal = journal;
@@ -151,9 +156,16 @@ export class Intents {
   }
 
   /** Open intents (of one kind), oldest first. Work is proportional to them, not to history. */
-  listOpen(kind?: string): Intent[] {
+  listOpen(kind?: string): readonly Intent[] {
+    const { version } = this.#connection;
+    if (this.#kept.version !== version) this.#kept = { version, lists: new Map() };
+    const key = kind ?? '';
+    const known = this.#kept.lists.get(key);
+    if (known) return known;
     const rows = kind === undefined ? this.#open.all({}) : this.#openOfKind.all({ kind });
-    return rows.map(toIntent);
+    const list = rows.map(toIntent);
+    this.#kept.lists.set(key, list);
+    return list;
   }
 
   /** By id. */

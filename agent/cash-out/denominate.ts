@@ -29,35 +29,38 @@ function pilesOf(bays: readonly Bay[]): readonly Pile[] {
     .sort((a, b) => b.value - a.value);
 }
 
+/** How many notes of each pile make an amount; undefined when none do. */
+type LeastNotes = (amount: number) => readonly number[] | undefined;
+
 /**
- * Least notes for an amount from piles of limited size, or undefined. Exact: the best of each rest
- * is
- * worked out once for each pile and kept.
+ * Least notes for an amount from piles of limited size. Exact: the best of each rest is worked out
+ * once for each pile and kept, for every amount that is asked.
  */
-function leastNotes(amount: number, piles: readonly Pile[]): readonly number[] | undefined {
-  const known = new Map<string, readonly number[] | undefined>();
+function leastNotesOf(piles: readonly Pile[]): LeastNotes {
+  const known = piles.map(() => new Map<number, readonly number[] | undefined>());
   const best = (at: number, rest: number): readonly number[] | undefined => {
     if (rest === 0) return piles.slice(at).map(() => 0);
-    const pile = piles[at];
-    if (!pile) return undefined;
-    const key = `${at}:${rest}`;
-    if (known.has(key)) return known.get(key);
+    const [pile, knownHere] = [piles[at], known[at]];
+    if (!pile || !knownHere) return undefined;
+    if (knownHere.has(rest)) return knownHere.get(rest);
     let least: readonly number[] | undefined;
     let leastSum = Number.POSITIVE_INFINITY;
     for (let take = Math.min(pile.count, Math.floor(rest / pile.value)); take >= 0; take--) {
       const tail = best(at + 1, rest - take * pile.value);
       if (!tail) continue;
-      const sum = tail.reduce((total, next) => total + next, take);
+      const sum = take + sumOf(tail);
       if (sum < leastSum) {
         least = [take, ...tail];
         leastSum = sum;
       }
     }
-    known.set(key, least);
+    knownHere.set(rest, least);
     return least;
   };
-  return best(0, amount);
+  return (amount) => (amount > 0 ? best(0, amount) : undefined);
 }
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, next) => sum + next, 0);
 
 /** Takes notes of one value one by one from the bay that has most, so that bays empty evenly. */
 function spread(take: number, bays: readonly Bay[]): readonly UnitCount[] {
@@ -82,9 +85,8 @@ export function denominate(
   notesMax: number,
 ): readonly UnitCount[] | undefined {
   const piles = pilesOf(bays);
-  const counts = amount > 0 ? leastNotes(amount, piles) : undefined;
-  if (!counts) return undefined;
-  if (counts.reduce((total, next) => total + next, 0) > notesMax) return undefined;
+  const counts = leastNotesOf(piles)(amount);
+  if (!counts || sumOf(counts) > notesMax) return undefined;
   return piles
     .flatMap(({ value }, at) =>
       spread(
@@ -120,10 +122,11 @@ export function offeredAmounts(bays: readonly Bay[], limits: PayoutLimits): read
   if (largest === undefined) return [];
   const step = divisorOf(piles.map(({ value }) => value));
   const ceiling = Math.min(limits.cashOutMaxMinor ?? Number.MAX_SAFE_INTEGER, largest * 10);
+  const leastNotes = leastNotesOf(piles);
   const makeable: MinorUnits[] = [];
   for (let amount = step; amount <= Math.min(ceiling, step * TRIED_MAX); amount += step) {
-    const value = minorUnits(amount);
-    if (denominate(value, bays, limits.cashOutNotesMax)) makeable.push(value);
+    const counts = leastNotes(amount);
+    if (counts && sumOf(counts) <= limits.cashOutNotesMax) makeable.push(minorUnits(amount));
   }
   if (makeable.length <= OFFERED_MAX) return makeable;
   const half = OFFERED_MAX / 2;

@@ -39,6 +39,7 @@ export class Breaker {
   /** For every life of the machine. */
   readonly commitPlan: CommitPlan = {
     before: () => this.#beforeCommit(),
+    mayTear: () => this.#armed?.fault.point.at === 'commit',
     after: () => this.#afterCommit(),
   };
   /** How long the machine stays dark after the last crash. */

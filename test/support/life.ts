@@ -20,6 +20,8 @@ export type Death = 'kill' | 'powerCut';
 export interface CommitPlan {
   /** Nothing of it is on the disk yet. */
   readonly before?: (commit: number) => void;
+  /** Asked after `before`: false when no part of it alone will reach the log. True by itself. */
+  readonly mayTear?: (commit: number) => boolean;
   /** All of it is. */
   readonly after?: (commit: number) => void;
 }
@@ -149,8 +151,9 @@ export class Life {
   #commit(run: () => unknown): unknown {
     if (this.isDead) throw diskError('SQLITE_IOERR_FSYNC');
     this.#commits += 1;
-    this.#logBytesBefore = sizeOf(logOf(this.#path ?? ''));
     this.#plan.before?.(this.#commits);
+    const mayTear = this.#plan.mayTear?.(this.#commits) ?? true;
+    if (mayTear) this.#logBytesBefore = sizeOf(logOf(this.#path ?? ''));
     const result = run();
     this.#plan.after?.(this.#commits);
     return result;
