@@ -308,7 +308,7 @@ class RunningAgent implements Agent {
     await this.#devices.start();
     // Ended meanwhile: the books are closed, and the next start does it all.
     if (signal.aborted) return;
-    this.#recovery.transactions();
+    await this.#disk.untilTaken(() => this.#recovery.transactions(), signal);
     this.#withdraws.resume();
     this.#payments.resume();
     this.#health.checkNotes();

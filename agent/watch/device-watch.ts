@@ -183,9 +183,8 @@ export class DeviceWatch {
     const { board, log } = this.#parts;
     if (!mayPass(err)) throw err;
     log.warn({ err }, `${device} not opened`);
-    if (err instanceof DeviceError) {
-      board.set(direction, device, `The ${device} does not work: ${err.message}`);
-    }
+    const how = err instanceof DeviceError ? 'does not work' : 'is not ready';
+    board.set(direction, device, `The ${device} ${how}: ${messageOf(err)}`);
     this.#later(again);
   }
 

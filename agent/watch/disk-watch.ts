@@ -4,7 +4,7 @@
  * before a restart has looked.
  */
 import type { PromiseActorLogic } from 'xstate';
-import type { CancelTimer, Clock } from '#protocol/base/clock.ts';
+import { type CancelTimer, type Clock, sleep } from '#protocol/base/clock.ts';
 import { StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Store } from '#state/store.ts';
@@ -77,6 +77,19 @@ export class DiskWatch {
         this.#parts.log.error({ err }, 'not tidied up');
       }
     });
+  }
+
+  /** Does what a start cannot go on without, and again as long as a full disk does not take it. */
+  async untilTaken(task: () => void, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        return task();
+      } catch (err) {
+        if (!isDiskFull(err)) throw err;
+        this.#parts.log.error({ err }, 'not recovered');
+      }
+      await sleep(this.#parts.clock, RETRY_MS, signal);
+    }
   }
 
   /** Ends the watch. */

@@ -6,15 +6,22 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Id003Device } from '#hal/simulator/id003/device.ts';
 import { LcdmDevice } from '#hal/simulator/lcdm/device.ts';
 import type { Clock } from '#protocol/base/clock.ts';
+import { StoreError } from '#protocol/base/errors.ts';
 import { diskError } from '#test/support/life.ts';
 import { isUp, type MachineOptions, WholeMachine } from '#test/support/whole-machine.ts';
 
-const disk: { isFull: boolean; times: number } = { isFull: false, times: 0 };
+/** Full for so many writes, after so many more that it takes. */
+const disk: { isFull: boolean; times: number; before: number } = {
+  isFull: false,
+  times: 0,
+  before: -1,
+};
 let machine: WholeMachine;
 
 async function begin(options: MachineOptions = {}): Promise<void> {
-  disk.isFull = false;
+  Object.assign(disk, { isFull: false, before: -1 });
   const before = () => {
+    if (disk.before >= 0 && disk.before-- === 0) disk.isFull = true;
     if (!disk.isFull) return;
     disk.times -= 1;
     if (disk.times === 0) disk.isFull = false;
@@ -257,3 +264,37 @@ test('notes went out of a unit that remembers nothing: its one answer is not for
   expect(machine.running.store.transactions.recent(1)).toMatchObject([{ outcome: 'dispensed' }]);
   expect(machine.differences()).toEqual([]);
 });
+
+test('a disk that is full at any write of a start: it opens by itself, and all is settled', async () => {
+  await begin();
+  await machine.act({ do: 'startCashIn' });
+  const { length } = machine.kinds();
+  await restart();
+  const writes = machine.kinds().length - length;
+  expect(writes).toBeGreaterThan(6);
+  for (let before = 0; before < writes + 4; before++) {
+    await machine.act({ do: 'startCashIn' });
+    Object.assign(disk, { isFull: false, before, times: 3 });
+    await restart();
+    await machine.until(({ cashIn, cashOut }) => cashIn.open && cashOut.open, `open, ${before}`);
+    expect(machine.running.store.transactions.listOpen()).toEqual([]);
+    expect(openActs()).toEqual([]);
+  }
+});
+
+/** Ends the program without a word, and starts it until its own first writes are taken. */
+async function restart(): Promise<void> {
+  machine.die('kill');
+  machine.bury();
+  for (;;) {
+    try {
+      machine.start();
+      break;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      machine.die('kill');
+      machine.bury();
+    }
+  }
+  await machine.until(isUp, 'up');
+}

@@ -51,7 +51,9 @@ test.each([
     tellOpenAct(rig.parts, device === 'acceptor' ? 'cashIn' : 'cashOut');
   });
   await rig.run(watch.start());
-  expect(why('cashOut').map((line) => line.split(':')[0])).toEqual(refused ? ['openIntent'] : []);
+  expect(why('cashOut').map((line) => line.split(':')[0])).toEqual(
+    refused ? ['openIntent', 'dispenser'] : [],
+  );
   await rig.clock.advance(11_000);
   expect(asked).toBe(1);
   expect(store.ledger.count('bay:1', dollars(20))).toBe(7);
