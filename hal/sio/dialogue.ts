@@ -44,6 +44,8 @@ export interface SioDialogue {
   readonly isUnseen: boolean;
   /** Without escrow: a value that came before the device was done with the note. */
   readonly early: { readonly channel: number; readonly value: MinorUnits | undefined } | undefined;
+  /** Without escrow: trouble that was said while a note was drawn in; its value may still come. */
+  readonly trouble: ReportName | undefined;
   readonly note: SioNote | undefined;
   /** What the agent waits for. */
   readonly operation: 'none' | 'deposit' | 'return';
@@ -110,6 +112,7 @@ export function emptyDialogue(hasEscrow: boolean): SioDialogue {
     drawnMs: undefined,
     isUnseen: false,
     early: undefined,
+    trouble: undefined,
     note: undefined,
     operation: 'none',
     armed: [],
@@ -118,7 +121,15 @@ export function emptyDialogue(hasEscrow: boolean): SioDialogue {
 }
 
 /** The next state. */
-export function advance(state: SioDialogue, input: SioInput): SioStep {
+export function advance(before: SioDialogue, input: SioInput): SioStep {
+  const step = stepOf(before, input);
+  const { trouble, isBusy, drawnMs } = step.state;
+  if (trouble === undefined || isBusy || drawnMs !== undefined) return step;
+  const state = { ...step.state, trouble: undefined };
+  return also({ ...step, state }, { kind: 'disturbed', fault: trouble });
+}
+
+function stepOf(state: SioDialogue, input: SioInput): SioStep {
   switch (input.kind) {
     case 'word':
       return onWordInTime(noted(state, describeWord(input.word)), input);
@@ -192,11 +203,10 @@ function onReport(state: SioDialogue, input: Heard, report: ReportName): SioStep
     }
     case 'strimming':
       return also(onDisturbed(state), tell({ kind: 'fraud.attempted', code }));
-    case 'stackerFull': {
-      // Without escrow the value of the note that filled it may still come.
-      const step = state.hasEscrow ? onDisturbed(state) : only(state);
-      return also(step, { kind: 'disturbed', fault: report });
-    }
+    case 'stackerFull':
+      // Told once the note that filled it is spoken of: a fault ends the session that it is owed to.
+      if (!state.hasEscrow) return only({ ...state, trouble: report });
+      return also(onDisturbed(state), { kind: 'disturbed', fault: report });
     case 'aborted':
       return onAborted(state);
     case 'noteTaken':
@@ -257,8 +267,7 @@ function onNote(state: SioDialogue, { atMs, inService, value }: Heard, channel: 
   if (!hasEscrow) return onCredit(state, channel, value);
   if (!isBusy) {
     // Taken without escrow, by a device that has forgotten its mode; or NOT BUSY was a glitch, and
-    // it
-    // is in escrow and will go back. Nobody knows, so it is told without its value.
+    // it is in escrow and will go back. Nobody knows, so it is told without its value.
     const { state: next, effects } = unexpected(cleared(state), undefined);
     return { state: next, effects: [...effects, { kind: 'disturbed', fault: 'settings' }] };
   }

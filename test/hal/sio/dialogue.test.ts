@@ -282,8 +282,19 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   [
     'the box is full with it',
     [armed, 120, 60, 121, 3, deposit],
-    [...['note.inserted', 'disturbed stackerFull', 'shut', 'note.escrowed 500'], 'ended deposited'],
+    [...['note.inserted', 'shut', 'note.escrowed 500', 'disturbed stackerFull'], 'ended deposited'],
   ],
+  [
+    'the box is full with it, and its value is lost: owed first, then the fault',
+    [armed, 120, 60, 121, { waitMs: 2000 }, 185],
+    ['note.inserted', 'credit.unexpected undefined', 'disturbed stackerFull'],
+  ],
+  [
+    'jammed on its way: the same once nothing more is heard',
+    [armed, 120, 60, gaveUp],
+    ['note.inserted', 'credit.unexpected undefined', 'disturbed stackerFull'],
+  ],
+  ['full or jammed with nothing inside', [armed, 60], ['disturbed stackerFull']],
 ];
 
 describe('with escrow', () => {
