@@ -224,13 +224,16 @@ function onBusy(before: SioDialogue, { atMs, inService, word }: Heard): SioStep 
   const state = { ...before, isBusy: true, drawnMs: atMs, isUnseen: false, early: undefined };
   const next = isNew ? { ...state, trail: describeWord(word) } : state;
   const effects = isNew && inService ? [tell({ kind: 'note.inserted' })] : [];
-  return owingEarly(before, { state: next, effects });
+  const step = { state: next, effects };
+  // The last one's value was lost, or its NOT BUSY.
+  const isUnsaid = before.drawnMs !== undefined && !before.isUnseen;
+  const isOwed = isNew ? isUnsaid : before.early !== undefined;
+  return isOwed && !before.hasEscrow ? owingLast(before, step) : step;
 }
 
-/** NOT BUSY was lost, and the next note is there: the one whose value was said is in the box. */
-function owingEarly({ early, isBusy }: SioDialogue, { state, effects }: SioStep): SioStep {
-  if (!early || !isBusy) return { state, effects };
-  const { effects: owed } = unexpected(state, early.value);
+/** Without escrow, and the next note is there: the one before is in the box, and was not said. */
+function owingLast({ early }: SioDialogue, { state, effects }: SioStep): SioStep {
+  const { effects: owed } = unexpected(state, early?.value);
   return { state: { ...state, armed: [] }, effects: [...owed, { kind: 'shut' }, ...effects] };
 }
 
@@ -356,7 +359,8 @@ function onAborted(state: SioDialogue): SioStep {
 function onRefused(before: SioDialogue, { inService }: Heard, event: CashAcceptorEvent): SioStep {
   if (before.note && !before.note.isInBox) return onDisturbed(before);
   const state = { ...before, drawnMs: undefined, early: undefined };
-  return owingEarly(before, { state, effects: inService ? [tell(event)] : [] });
+  const step = { state, effects: inService ? [tell(event)] : [] };
+  return before.isBusy && before.early ? owingLast(before, step) : step;
 }
 
 /** A note may be in the cash box that nobody was told the value of. */

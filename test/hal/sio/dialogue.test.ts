@@ -285,6 +285,11 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
     [...['note.inserted', 'shut', 'note.escrowed 500', 'disturbed stackerFull'], 'ended deposited'],
   ],
   [
+    'its value is lost, and the next note comes at once: owed, and the slot is shut',
+    [armed, 120, 121, 120, 20, 121],
+    [...['note.inserted', 'credit.unexpected undefined', 'shut'], 'note.inserted', 'note.refused'],
+  ],
+  [
     'the box is full with it, and its value is lost: owed first, then the fault',
     [armed, 120, 60, 121, { waitMs: 2000 }, 185],
     ['note.inserted', 'credit.unexpected undefined', 'disturbed stackerFull'],
