@@ -53,6 +53,8 @@ interface Row {
 const SELECT = `SELECT id, transaction_id AS transactionId, kind, device, ordinal, body, state,
   outcome, evidence, opened_at_unix_ms AS openedAtUnixMs, opened_seq AS openedSeq,
   settled_at_unix_ms AS settledAtUnixMs FROM intent`;
+/** Lists that are kept at most: what one session asks for, and not what a walk over all does. */
+const KEPT_MAX = 16;
 const ORDER = 'ORDER BY opened_seq, opened_at_unix_ms, rowid';
 
 function toIntent(row: Row): Intent {
@@ -82,7 +84,7 @@ export class Intents {
   readonly #open;
   readonly #openOfKind;
   readonly #byTransaction;
-  /** What was read of the open ones since anything was last written: they are asked for often. */
+  /** Lists that were read since anything was last written: one act asks for them many times. */
   #kept: { readonly version: number; readonly lists: Map<string, readonly Intent[]> };
 
   constructor(connection: Connection, clock: Clock, random: Random, journal: Journal) {
@@ -157,15 +159,8 @@ export class Intents {
 
   /** Open intents (of one kind), oldest first. Work is proportional to them, not to history. */
   listOpen(kind?: string): readonly Intent[] {
-    const { version } = this.#connection;
-    if (this.#kept.version !== version) this.#kept = { version, lists: new Map() };
-    const key = kind ?? '';
-    const known = this.#kept.lists.get(key);
-    if (known) return known;
-    const rows = kind === undefined ? this.#open.all({}) : this.#openOfKind.all({ kind });
-    const list = rows.map(toIntent);
-    this.#kept.lists.set(key, list);
-    return list;
+    if (kind === undefined) return this.#read('open', () => this.#open.all({}));
+    return this.#read(`open ${kind}`, () => this.#openOfKind.all({ kind }));
   }
 
   /** By id. */
@@ -175,8 +170,19 @@ export class Intents {
   }
 
   /** All of a transaction, oldest first. */
-  forTransaction(transactionId: TransactionId): Intent[] {
-    return this.#byTransaction.all({ transactionId }).map(toIntent);
+  forTransaction(transactionId: TransactionId): readonly Intent[] {
+    return this.#read(transactionId, () => this.#byTransaction.all({ transactionId }));
+  }
+
+  #read(name: string, ask: () => Row[]): readonly Intent[] {
+    const { version } = this.#connection;
+    if (this.#kept.version !== version) this.#kept = { version, lists: new Map() };
+    const known = this.#kept.lists.get(name);
+    if (known) return known;
+    const list = ask().map(toIntent);
+    if (this.#kept.lists.size >= KEPT_MAX) this.#kept.lists.clear();
+    this.#kept.lists.set(name, list);
+    return list;
   }
 
   #notOpen(id: IntentId): StoreError {

@@ -179,6 +179,11 @@ export class Cable {
   /** Applies the faults planned for this chunk and for its bytes. */
   #damaged(direction: CableDirection, bytes: Uint8Array): Piece[] {
     const passed = this.#passed[direction];
+    if (this.#faults.length === 0) {
+      passed.chunks += 1;
+      passed.bytes += bytes.length;
+      return [{ bytes: [...bytes], delayMs: 0 }];
+    }
     const chunkFault = this.#takeFault(direction, 'chunk', passed.chunks++);
     const pieces: Piece[] = [{ bytes: [], delayMs: 0 }];
     for (const byte of bytes) {
@@ -200,7 +205,6 @@ export class Cable {
     unit: CableFault['unit'],
     nth: number,
   ): CableFault | undefined {
-    if (this.#faults.length === 0) return undefined;
     const found = this.#faults.find(
       (fault) => fault.direction === direction && fault.unit === unit && fault.nth === nth,
     );

@@ -164,6 +164,37 @@ describe('Intents', () => {
     );
   });
 
+  it('are listed as they are: inside a commit, after it, and after one that was given up', () => {
+    const store = newStore();
+    const { id: transactionId } = insertedTransaction(store);
+    const lists = () => [
+      store.intents.listOpen().length,
+      store.intents.listOpen('payment').length,
+      store.intents.forTransaction(transactionId).length,
+    ];
+    const open = () => store.intents.open({ kind: 'payment', transactionId, body: {} });
+    expect(lists()).toEqual([0, 0, 0]);
+    const first = store.commit(() => {
+      const opened = open();
+      expect(lists()).toEqual([1, 1, 1]);
+      return opened;
+    });
+    expect(lists()).toEqual([1, 1, 1]);
+    const givenUp = () =>
+      store.commit(() => {
+        open();
+        expect(lists()).toEqual([2, 2, 2]);
+        throw new Error('given up');
+      });
+    expect(givenUp).toThrow('given up');
+    expect(lists()).toEqual([1, 1, 1]);
+    store.commit(() => store.intents.settle(first.id, 'paid', {}));
+    expect(lists()).toEqual([0, 0, 1]);
+    const many = Array.from({ length: 40 }, () => insertedTransaction(store).id);
+    for (const id of many) expect(store.intents.forTransaction(id)).toEqual([]);
+    expect(lists()).toEqual([0, 0, 1]);
+  });
+
   it('are one at a time per device', () => {
     const store = newStore();
     const open = (device: string, kind = 'deposit') =>
