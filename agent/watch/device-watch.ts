@@ -392,9 +392,12 @@ export class DeviceWatch {
   checkDispenser(): Promise<void> {
     // Before the check begins: news that comes of it asks for this very check.
     this.tellNotes();
-    this.#checking ??= this.#check().finally(() => {
-      this.#checking = undefined;
-    });
+    // It begins a moment later, for what it settles first may ask for this very check as well.
+    this.#checking ??= Promise.resolve()
+      .then(() => this.#check())
+      .finally(() => {
+        this.#checking = undefined;
+      });
     return this.#checking;
   }
 
