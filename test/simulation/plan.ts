@@ -188,6 +188,7 @@ export function planOf(seed: string): Plan {
   const common = { seed, validator, dispenser, cassettes };
   const disturbed = dice.weighted({ calm: 1, usual: 6, wild: 3 });
   const chance = { calm: 10, usual: 45, wild: 85 }[disturbed];
+  const isStrained = new Dice(`strain ${seed}`).percent(STRAINED_PERCENT);
   return {
     ...common,
     pollMs: pollsOf(new Dice(`polls ${seed}`)),
@@ -201,7 +202,8 @@ export function planOf(seed: string): Plan {
       const doing = doingOf(own);
       const disturbances = disturbancesOf(own, common, chance);
       const short = shortfallsOf(new Dice(`shortfall ${id} of ${seed}`), doing, dispenser);
-      return { id, doing, disturbances: [...disturbances, ...short] };
+      const strain = isStrained ? strainOf(new Dice(`strain ${id} of ${seed}`), doing, common) : [];
+      return { id, doing, disturbances: [...disturbances, ...short, ...strain] };
     }),
   };
 }
@@ -278,6 +280,25 @@ function shortfallsOf(dice: Dice, doing: Doing, dispenser: DeviceName): readonly
   if (doing.kind !== 'sale' || !(SHORTFALL in faultsOf(dispenser)) || !dice.percent(8)) return [];
   const fault = { on: 'dispenser', name: SHORTFALL, times: 1, value: dice.between(1, 3) } as const;
   return [{ afterMs: 0, fault }];
+}
+
+/** Of a hundred runs, those in which most notes meet a fault of their device, some a full disk. */
+const STRAINED_PERCENT = 20;
+
+/** What the device does wrong with this very note, and what the disk then does not take. */
+function strainOf(dice: Dice, { kind }: Doing, pair: Pair): readonly Disturbance[] {
+  if (kind !== 'deposit' && kind !== 'sale') return [];
+  const on = kind === 'deposit' ? 'validator' : 'dispenser';
+  const afterMs = () => dice.between(0, 4_000);
+  const device = { afterMs: afterMs(), fault: deviceFault(dice, on, pair[on]) };
+  const full = {
+    on: 'disk',
+    name: 'full',
+    ahead: dice.below(6),
+    times: dice.between(1, 6),
+  } as const;
+  const disk = { afterMs: afterMs(), fault: full };
+  return [...(dice.percent(70) ? [device] : []), ...(dice.percent(25) ? [disk] : [])];
 }
 
 function faultOf(dice: Dice, pair: Pair): Fault {
