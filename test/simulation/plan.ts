@@ -171,8 +171,8 @@ export const worldFaults: readonly string[] = [
 
 const SECOND_MS = 1_000;
 /** Customers and attendants of one run. */
-const ACTIONS_LEAST = 20;
-const ACTIONS_MOST = 60;
+const ACTIONS_LEAST = 40;
+const ACTIONS_MOST = 120;
 
 /** The run of a seed. */
 export function planOf(seed: string): Plan {
