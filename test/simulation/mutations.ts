@@ -49,7 +49,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'book a note before the device proves it',
-    run: 'mutants:1',
+    run: 'mutants:3',
     edits: [
       {
         file: NOTE,
@@ -85,7 +85,7 @@ export const mutations: readonly Mutation[] = [
   {
     // Both, for either is enough: the slot is shut for what does not fit, and escrow looks again.
     name: 'no look at the cap, at the slot and at escrow',
-    run: 'mutants:12',
+    run: 'mutants:6',
     edits: [
       {
         file: 'agent/cash-in/session.ts',
@@ -119,7 +119,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'forget what was rejected',
-    run: 'mutants:5',
+    run: 'mutants:0',
     edits: [
       {
         file: BATCH,
@@ -131,7 +131,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take a cut dispense for one that never began',
-    run: 'mutants:0',
+    run: 'mutants:4',
     edits: [
       {
         file: BATCH,
@@ -144,7 +144,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'trust a last result that is the one before',
-    run: 'mutants:2',
+    run: 'mutants:1',
     edits: [
       {
         file: CLASSIFY,
@@ -208,7 +208,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take any preimage',
-    run: 'mutants:10',
+    run: 'mutants:2',
     edits: [
       {
         file: PAYMENTS,
@@ -232,7 +232,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'apply a stale document',
-    run: 'mutants:1',
+    run: 'mutants:0',
     edits: [
       {
         file: 'protocol/documents/inbox.ts',
