@@ -167,6 +167,8 @@ class RunningAgent implements Agent {
   readonly #spire: ActorRefFrom<typeof spireMachine>;
   readonly #listeners = new Set<(view: MachineView) => void>();
   #cancelTelling: CancelTimer | undefined;
+  /** What was left open is settled, or asked about: a start that failed touches nothing more. */
+  #isRecovered: boolean = false;
   #offBoard: () => void = () => undefined;
 
   constructor(
@@ -312,6 +314,7 @@ class RunningAgent implements Agent {
     this.#withdraws.resume();
     this.#payments.resume();
     this.#health.checkNotes();
+    this.#isRecovered = true;
     this.#parts.board.setBoth('starting', undefined);
   }
 
@@ -332,6 +335,7 @@ class RunningAgent implements Agent {
           this.#recover(signal).catch((err: unknown) => this.#fail(err)),
         ),
         tidyUp: this.#disk.tidyingUp(async () => {
+          if (!this.#isRecovered) return;
           this.#documents.applyPending();
           this.#health.checkNotes();
           await this.#devices.checkDispenser();

@@ -89,6 +89,8 @@ export const spireMachine = setup({
       on: { 'agent.stopped': 'stopping' },
     },
     outOfService: {
+      // A session may have ended here: what waited for its end waits no longer.
+      invoke: { src: 'tidyUp' },
       always: {
         guard: ({ context }) =>
           context.fault === null && (context.open.cashIn || context.open.cashOut),

@@ -64,7 +64,7 @@ export class DiskWatch {
   }
 
   /**
-   * The effect of a machine that comes to idle: recovers what is due, then does `task`. What a full
+   * The effect of a machine without a session: recovers what is due, then does `task`. What a full
    * disk does not take of it is done the next time, which is when the disk works again.
    */
   tidyingUp(task: () => Promise<void>): PromiseActorLogic<void, undefined> {

@@ -203,7 +203,10 @@ test('a disk that is full when a start asks what became of a payout: asked again
   expect(machine.differences()).toEqual([]);
 });
 
-test('a disk that is full when the link is asked for: asked for once there is room', async () => {
+test.each([
+  ['once there is room', false],
+  ['also by a machine that is closed by then', true],
+])('a disk that is full when the link is asked for: asked for %s', async (_, isClosed) => {
   await begin();
   await machine.act({ do: 'startCashIn' });
   await machine.insert(20);
@@ -213,6 +216,15 @@ test('a disk that is full when the link is asked for: asked for once there is ro
   });
   await machine.act({ do: 'finish' });
   await machine.until(({ session }) => session === null || session.outcome !== null, 'the end');
+  expect(machine.kinds()).not.toContain('withdraw.sent');
+  // Its first write that is taken comes while the last screen is shown still.
+  const { store } = machine.running;
+  disk.isFull = false;
+  store.commit(() => store.journal.append('probe', {}));
+  if (isClosed)
+    for (const cable of [machine.validatorCable, machine.dispenserCable]) cable.unplug();
+  await machine.clock.advance(15_000);
+  expect([machine.view.cashIn.open, machine.view.cashOut.open]).toEqual([!isClosed, !isClosed]);
   expect(machine.kinds()).not.toContain('withdraw.sent');
   await machine.act({ do: 'dismiss' });
   // Nobody comes back with the code.

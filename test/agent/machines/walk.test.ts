@@ -248,7 +248,10 @@ const spireJudgements: readonly Judgement[] = [
   },
   {
     why: 'Nothing waits for it. Where it fails, the disk has failed: the program ends and recovers.',
-    in: { 'inService.idle': 'tidyUp done, tidyUp failed' },
+    in: {
+      outOfService: 'tidyUp done, tidyUp failed',
+      'inService.idle': 'tidyUp done, tidyUp failed',
+    },
   },
 ];
 
