@@ -254,31 +254,45 @@ export async function takeUnexpectedCredit(
   value: MinorUnits | undefined,
   isNew: boolean = false,
 ): Promise<void> {
-  const { store, acceptor } = parts;
-  // Where the device says each credit once, another one is another note whose way in went unheard.
-  const isOnceOnly = !acceptor.capabilities.repeatsCredit;
-  const isRepeated = !isNew && !isOnceOnly && store.facts.get(LAST_CREDIT);
-  const repeat = () => void store.journal.append('credit.repeated', { valueMinor: value ?? null });
-  // A driver tells of each credit once, also where the device repeats it.
-  parts.unwrittenCredits.push(
-    isRepeated ? () => store.commit(repeat) : () => oweCredit(parts, value),
-  );
-  writeCredits(parts);
-  await acceptor.confirmDeposit();
+  const { acceptor, unwrittenCredits } = parts;
+  const mayRepeat = acceptor.capabilities.repeatsCredit && !isNew;
+  // One that waits stands for its repeats.
+  if (!mayRepeat || unwrittenCredits.length === 0) {
+    unwrittenCredits.push(() => writeCredit(parts, value, mayRepeat));
+  }
+  if (writeCredits(parts)) await acceptor.confirmDeposit();
 }
 
 /**
  * Writes down what the disk refused when it was said; true when there was some, and the device may
- * be told. @throws StoreError when the disk still refuses.
+ * be told. What an act has ended in comes first: the credit may be the one of it. @throws
+ * StoreError when the disk still refuses.
  */
-export function writeCredits(parts: Parts): boolean {
-  const { unwrittenCredits } = parts;
-  const isAny = unwrittenCredits.length > 0;
-  while (unwrittenCredits.length > 0) {
-    unwrittenCredits[0]?.();
-    unwrittenCredits.shift();
+export function writeCredits({ store, unwrittenCredits, unwrittenEnds }: Parts): boolean {
+  const waits = ({ id, device }: Intent) => device === 'acceptor' && unwrittenEnds.has(id);
+  if (unwrittenCredits.length === 0 || store.intents.listOpen().some(waits)) return false;
+  for (let write = unwrittenCredits.shift(); write; write = unwrittenCredits.shift()) {
+    try {
+      // Taken from the list before: that the disk works again is told by this very write, and whoever
+      // hears it writes what is left.
+      write();
+    } catch (err) {
+      unwrittenCredits.unshift(write);
+      throw err;
+    }
   }
-  return isAny;
+  return true;
+}
+
+/**
+ * One of a device that may say each more than once is a repeat until a note was drawn in since.
+ * Where it says each once, another one is another note whose way in went unheard.
+ */
+function writeCredit(parts: Parts, value: MinorUnits | undefined, mayRepeat: boolean): void {
+  const { store } = parts;
+  const isRepeat = mayRepeat && store.facts.get(LAST_CREDIT) !== undefined;
+  if (!isRepeat) oweCredit(parts, value);
+  else store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
 }
 
 /** Books a credit that no deposit waits for, as owed. */

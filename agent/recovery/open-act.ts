@@ -36,8 +36,16 @@ export async function writeEnd<Written>(
 /** Writes an end that a full disk has refused; false when there is none, and the device is asked. */
 export async function writeKeptEnd({ unwrittenEnds }: Parts, { id }: Intent): Promise<boolean> {
   const write = unwrittenEnds.get(id);
-  await write?.();
-  return unwrittenEnds.delete(id);
+  if (!write) return false;
+  // Once, also when this very write says that the disk works again, and somebody asks for it.
+  unwrittenEnds.delete(id);
+  try {
+    await write();
+  } catch (err) {
+    unwrittenEnds.set(id, write);
+    throw err;
+  }
+  return true;
 }
 
 /** Keeps a direction closed while an act on its device is open, by its reference. */

@@ -54,7 +54,12 @@ export class Recovery {
       else settleInitialise(this.#parts, intent, device);
     }
     tellOpenAct(this.#parts, device === 'acceptor' ? 'cashIn' : 'cashOut');
+    this.#credits();
     this.transactions();
+  }
+
+  #credits(): void {
+    if (writeCredits(this.#parts)) void this.#parts.acceptor.confirmDeposit();
   }
 
   /** Also a session of this run is over when the end of its act was not written down. */
@@ -67,7 +72,7 @@ export class Recovery {
 
   /** No session is on: whatever is open now is as if it had been left by the last run. */
   sessionsOver(): void {
-    if (writeCredits(this.#parts)) void this.#parts.acceptor.confirmDeposit();
+    this.#credits();
     for (const { id } of this.#parts.store.transactions.listOpen()) this.#left.add(id);
     for (const { id } of this.#parts.store.intents.listOpen('claim')) this.#leftClaims.add(id);
     this.transactions();

@@ -357,6 +357,41 @@ describe('a credit that nobody waits for', () => {
     expect(rig.booked()).toEqual({ '20': 1 });
   });
 
+  test('that a full disk does not take, and is said again meanwhile: written once', async () => {
+    const disk: { isFull: boolean } = { isFull: false };
+    const beforeCommit = () => {
+      if (disk.isFull) throw diskError('SQLITE_FULL');
+    };
+    const rig = await new CashInRig({ openDatabase: failingDisk({ beforeCommit }) }).ready();
+    disk.isFull = true;
+    for (let times = 0; times < 3; times++) {
+      await expect(takeUnexpectedCredit(rig.parts, dollars(20))).rejects.toThrow(/disk is full/);
+    }
+    expect(rig.parts.unwrittenCredits).toHaveLength(1);
+    // As the disk watch does: the first write that is taken frees the machine, which writes the rest.
+    const written: boolean[] = [];
+    rig.store.onDisk((fault) => fault === undefined && written.push(writeCredits(rig.parts)));
+    disk.isFull = false;
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(written).toEqual([false]);
+    expect(rig.booked()).toEqual({ '20': 1 });
+    expect(rig.obligations()).toEqual(['creditWithoutIntent']);
+  });
+
+  test('waits for the end of an act that a full disk did not take: it may be the credit of it', async () => {
+    const rig = await new CashInRig().ready();
+    const { store, unwrittenEnds } = rig.parts;
+    const intent = store.commit(() =>
+      store.intents.open({ kind: 'deposit', device: 'acceptor', body: {} }),
+    );
+    unwrittenEnds.set(intent.id, () => undefined);
+    await takeUnexpectedCredit(rig.parts, dollars(20));
+    expect([rig.booked(), rig.parts.unwrittenCredits.length]).toEqual([{}, 1]);
+    unwrittenEnds.delete(intent.id);
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(rig.booked()).toEqual({ '20': 1 });
+  });
+
   test.each([
     ['before the word to the device left', true],
     ['when that word was lost with the power', false],
