@@ -167,8 +167,6 @@ class RunningAgent implements Agent {
   readonly #spire: ActorRefFrom<typeof spireMachine>;
   readonly #listeners = new Set<(view: MachineView) => void>();
   #cancelTelling: CancelTimer | undefined;
-  /** What was left open is settled, or asked about: a start that failed touches nothing more. */
-  #isRecovered: boolean = false;
   #offBoard: () => void = () => undefined;
 
   constructor(
@@ -314,7 +312,6 @@ class RunningAgent implements Agent {
     this.#withdraws.resume();
     this.#payments.resume();
     this.#health.checkNotes();
-    this.#isRecovered = true;
     this.#parts.board.setBoth('starting', undefined);
   }
 
@@ -335,7 +332,7 @@ class RunningAgent implements Agent {
           this.#recover(signal).catch((err: unknown) => this.#fail(err)),
         ),
         tidyUp: this.#disk.tidyingUp(async () => {
-          if (!this.#isRecovered) return;
+          if (this.#parts.board.list('cashIn').some(({ code }) => code === 'starting')) return;
           this.#documents.applyPending();
           this.#health.checkNotes();
           await this.#devices.checkDispenser();

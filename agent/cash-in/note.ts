@@ -273,8 +273,8 @@ export function writeCredits({ store, unwrittenCredits, unwrittenEnds }: Parts):
   if (unwrittenCredits.length === 0 || store.intents.listOpen().some(waits)) return false;
   for (let write = unwrittenCredits.shift(); write; write = unwrittenCredits.shift()) {
     try {
-      // Taken from the list before: that the disk works again is told by this very write, and whoever
-      // hears it writes what is left.
+      // Taken from the list before: that the disk works again is told by this very write, and
+      // whoever hears it writes what is left.
       write();
     } catch (err) {
       unwrittenCredits.unshift(write);

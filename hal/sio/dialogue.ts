@@ -204,7 +204,7 @@ function onReport(state: SioDialogue, input: Heard, report: ReportName): SioStep
     case 'strimming':
       return also(onDisturbed(state), tell({ kind: 'fraud.attempted', code }));
     case 'stackerFull':
-      // Told once the note that filled it is spoken of: a fault ends the session that it is owed to.
+      // Told once the note that filled it is spoken of: a fault ends the session it is owed to.
       if (!state.hasEscrow) return only({ ...state, trouble: report });
       return also(onDisturbed(state), { kind: 'disturbed', fault: report });
     case 'aborted':

@@ -368,7 +368,7 @@ describe('a credit that nobody waits for', () => {
       await expect(takeUnexpectedCredit(rig.parts, dollars(20))).rejects.toThrow(/disk is full/);
     }
     expect(rig.parts.unwrittenCredits).toHaveLength(1);
-    // As the disk watch does: the first write that is taken frees the machine, which writes the rest.
+    // As the disk watch does: the first write that is taken frees the machine for the rest.
     const written: boolean[] = [];
     rig.store.onDisk((fault) => fault === undefined && written.push(writeCredits(rig.parts)));
     disk.isFull = false;

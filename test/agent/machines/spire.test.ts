@@ -82,7 +82,8 @@ test.each([[new Error('the disk is full')], ['the disk is full']])(
   'a start that failed stays out of service, whatever opens: %s',
   async (error) => {
     const recover = effect<void>(() => Promise.reject(error));
-    const actor = createActor(spireMachine.provide({ actors: { recover } })).start();
+    const tidyUp = effect<void>(async () => undefined);
+    const actor = createActor(spireMachine.provide({ actors: { recover, tidyUp } })).start();
     actor.send(reasons(true, true));
     await new Promise((resolve) => setImmediate(resolve));
     expect(actor.getSnapshot().value).toBe('outOfService');
