@@ -63,8 +63,10 @@ export async function runPlan(plan: Plan, options: EpisodeOptions = {}): Promise
   try {
     return await episode.run();
   } finally {
-    restore();
     await episode.end();
+    // What the abandoned program still does to itself must not be laid at the door of the next one.
+    await new Promise((resolve) => setImmediate(resolve));
+    restore();
   }
 }
 
