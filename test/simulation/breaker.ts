@@ -113,9 +113,11 @@ export class Breaker {
 
   /**
    * A validator without checksum, of which one flipped bit makes another note of a note, and which
-   * says each credit once, while nobody may hear it: then no book can be right.
+   * says each credit once, while nobody may hear it: then no book can be right. And one that says
+   * "stacked" of no note while one is stacked, and then a wrong value: nothing holds it any more.
    */
   get mayMisstateNotes(): boolean {
+    if (['ebds.otherNote', 'ebds.blankStacked'].every((name) => this.given.has(name))) return true;
     if (this.#plan.validator.protocol !== 'sio') return false;
     const misheard = /^(cable|machine|hands)[.]|^disk[.]ioError$|^sio[.]glitch$/;
     return [...this.given.keys()].some((name) => misheard.test(name));

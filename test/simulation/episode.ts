@@ -56,6 +56,9 @@ const DISK_LOOK_MS = 30_000;
 /** systemd waits so long before it starts a program that died. */
 const RESTART_MS = 2_000;
 
+/** What better-sqlite3 says of a database that was closed. */
+const BOOKS_CLOSED = 'The database connection is not open';
+
 /** Runs a plan. Never rejects for what the agent does. */
 export async function runPlan(plan: Plan, options: EpisodeOptions = {}): Promise<EpisodeResult> {
   const episode = new Episode(plan, options);
@@ -170,8 +173,9 @@ class Episode implements Aftermath {
 
   /** The program would have ended: a promise was rejected that nobody waits for. */
   programDied(error: unknown): void {
-    // What the dead still do to themselves is nobody's business.
-    if (this.machine.life.isDead) return;
+    // What the dead still do to themselves is nobody's business, also when the next one lives
+    // already: nobody stops a program in order here, so only their books are closed.
+    if (this.machine.life.isDead || messageOf(error) === BOOKS_CLOSED) return;
     this.#tell(`program died: ${messageOf(error)}`);
     if (error instanceof Violation) this.#violation ??= error;
     else if (!this.#endsForDisk(error)) {
