@@ -8,6 +8,7 @@ import { type IntentId, newIntentId, type TransactionId } from '#protocol/base/i
 import type { Connection } from './connection.ts';
 import type { Journal } from './journal.ts';
 import { canonicalJson, type JsonObject, parseJsonObject } from './json.ts';
+import { KeptAnswers } from './remembered.ts';
 
 /** What an intent is opened with. */
 export interface NewIntent {
@@ -53,8 +54,6 @@ interface Row {
 const SELECT = `SELECT id, transaction_id AS transactionId, kind, device, ordinal, body, state,
   outcome, evidence, opened_at_unix_ms AS openedAtUnixMs, opened_seq AS openedSeq,
   settled_at_unix_ms AS settledAtUnixMs FROM intent`;
-/** Lists that are kept at most: what one session asks for, and not what a walk over all does. */
-const KEPT_MAX = 16;
 const ORDER = 'ORDER BY opened_seq, opened_at_unix_ms, rowid';
 
 function toIntent(row: Row): Intent {
@@ -84,12 +83,11 @@ export class Intents {
   readonly #open;
   readonly #openOfKind;
   readonly #byTransaction;
-  /** Lists that were read since anything was last written: one act asks for them many times. */
-  #kept: { readonly version: number; readonly lists: Map<string, readonly Intent[]> };
+  /** One act asks for the same lists many times. */
+  readonly #kept = new KeptAnswers<readonly Intent[]>();
 
   constructor(connection: Connection, clock: Clock, random: Random, journal: Journal) {
     this.#connection = connection;
-    this.#kept = { version: connection.version, lists: new Map() };
     this.#clock = clock;
     this.#random = random;
     this.#journal = journal;
@@ -175,14 +173,7 @@ export class Intents {
   }
 
   #read(name: string, ask: () => Row[]): readonly Intent[] {
-    const { version } = this.#connection;
-    if (this.#kept.version !== version) this.#kept = { version, lists: new Map() };
-    const known = this.#kept.lists.get(name);
-    if (known) return known;
-    const list = ask().map(toIntent);
-    if (this.#kept.lists.size >= KEPT_MAX) this.#kept.lists.clear();
-    this.#kept.lists.set(name, list);
-    return list;
+    return this.#kept.get(this.#connection.version, name, () => ask().map(toIntent));
   }
 
   #notOpen(id: IntentId): StoreError {
