@@ -244,10 +244,7 @@ export class Desk {
     if (snapshot.matches({ inService: 'cashIn' })) return 'cashIn';
     if (snapshot.matches({ inService: 'cashOut' })) return 'cashOut';
     // Whatever else is closed meanwhile: somebody stands there with the door open.
-    const isServiced = this.#parts.board
-      .list('cashIn')
-      .some(({ code }) => code === 'exchangeActive');
-    if (isServiced) return 'exchange';
+    if (this.#parts.board.has('cashIn', 'exchangeActive')) return 'exchange';
     return snapshot.matches('outOfService') ? 'outOfService' : 'idle';
   }
 

@@ -89,7 +89,8 @@ export const spireMachine = setup({
       on: { 'agent.stopped': 'stopping' },
     },
     outOfService: {
-      // A session may have ended here: what waited for its end waits no longer.
+      // A session may have ended here: what waited for its end waits no longer. After a start that
+      // failed, whose reason is still on the board, nothing is touched.
       invoke: { src: 'tidyUp' },
       always: {
         guard: ({ context }) =>

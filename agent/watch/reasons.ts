@@ -70,6 +70,11 @@ export class ReasonBoard {
     return [...this.#reasons[direction]].map(([code, text]) => ({ code, text }));
   }
 
+  /** Whether a direction is closed for this, whatever else closes it. */
+  has(direction: Direction, code: ReasonCode): boolean {
+    return this.#reasons[direction].has(code);
+  }
+
   /** True when nothing closes the direction. */
   open(direction: Direction): boolean {
     return this.#reasons[direction].size === 0;
