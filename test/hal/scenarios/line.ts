@@ -129,8 +129,11 @@ class MemoryLine implements Line {
 
 /** Turns of the event loop before real time is let pass. */
 const TURNS = 20;
-/** Milliseconds of real time that bytes may be under way on a pty; then they are lost. */
+/** Milliseconds of real time that bytes, or the news of a loss, may be under way; then it is lost. */
 const UNDER_WAY_MS_MAX = 10_000;
+/** Virtual time in which a port must have looked whether it is still there, in steps. */
+const LOOK_MS = 1200;
+const STEP_MS = 100;
 
 /** A system port that knows what is under way on it. */
 class CountedPort implements Port {
@@ -138,6 +141,8 @@ class CountedPort implements Port {
   /** Bytes that have left one end and not come to the other. */
   readonly underWay = { toDevice: 0, toHost: 0 };
   isOpen: boolean = false;
+  /** Whoever opened it has neither closed it nor heard that it is gone. */
+  isHeld: boolean = false;
   /** Calls of the operating system that have not returned. */
   #calls = 0;
   readonly #port: SystemPort;
@@ -146,8 +151,10 @@ class CountedPort implements Port {
     this.#port = port;
     this.path = port.path;
     port.subscribe((event) => {
-      if (event.kind === 'lost') this.lose();
-      else this.underWay.toHost = Math.max(0, this.underWay.toHost - event.bytes.length);
+      if (event.kind === 'lost') {
+        this.isHeld = false;
+        this.lose();
+      } else this.underWay.toHost = Math.max(0, this.underWay.toHost - event.bytes.length);
     });
   }
 
@@ -162,8 +169,12 @@ class CountedPort implements Port {
   }
 
   async open(line: LineSettings): Promise<void> {
-    await this.#call(this.#port.open(line));
-    this.isOpen = true;
+    let isLost = false;
+    const forget = this.#port.subscribe(({ kind }) => {
+      if (kind === 'lost') isLost = true;
+    });
+    await this.#call(this.#port.open(line)).finally(forget);
+    this.isOpen = this.isHeld = !isLost;
   }
 
   write(bytes: Uint8Array): void {
@@ -176,6 +187,7 @@ class CountedPort implements Port {
   }
 
   async close(): Promise<void> {
+    this.isHeld = false;
     this.lose();
     await this.#call(this.#port.close());
   }
@@ -222,8 +234,14 @@ class PtyLine implements Line {
     this.#pty?.close();
     this.#pty = undefined;
     this.port.lose();
-    // The port hears of it in real time.
+    // The port hears of it in real time, or else when it next looks, which is a matter of its clock.
     await sleep(systemClock, 5);
+    for (let turns = 0; this.port.isHeld; turns++) {
+      if (turns < LOOK_MS / STEP_MS) await this.clock.advance(STEP_MS);
+      await sleep(systemClock, 1);
+      if (turns <= UNDER_WAY_MS_MAX) continue;
+      throw new DeviceError('hardwareError', 'the port misses that it is gone');
+    }
   }
 
   async plug(): Promise<void> {
