@@ -81,6 +81,25 @@ describe('remembered', () => {
     expect(asked).toBe(3);
   });
 
+  it('a walk over all keeps no more than a few answers, and what is asked again is still right', () => {
+    let asked = 0;
+    const question = remembered((_, key: string) => {
+      asked++;
+      return `answer ${key}`;
+    });
+    const store = newStore();
+    const keys = Array.from({ length: 200 }, (_, at) => String(at));
+    const answers = () => keys.map((key) => question(store, key));
+    expect(answers()).toEqual(keys.map((key) => `answer ${key}`));
+    asked = 0;
+    expect(answers().reverse()).toEqual(keys.map((key) => `answer ${key}`).reverse());
+    expect(asked).toBeGreaterThan(180);
+    asked = 0;
+    question(store, '199');
+    question(store, '199');
+    expect(asked).toBeLessThan(2);
+  });
+
   it('a failed disk does not leave behind what was never written', () => {
     const disk: { fails: boolean } = { fails: false };
     const openDatabase = failingDisk({

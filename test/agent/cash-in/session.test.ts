@@ -10,6 +10,7 @@ import { StoreError } from '#protocol/base/errors.ts';
 import { newIntentId, type TransactionId } from '#protocol/base/ids.ts';
 import { minorPerBtc, sats } from '#protocol/base/money.ts';
 import { CashInRig, dollars, FEES, RATE } from '#test/support/cash-in-rig.ts';
+import { withMethods } from '#test/support/with-methods.ts';
 import { deposit, escrow, heard, open } from './sessions.ts';
 
 const ALL = [1, 5, 10, 20, 50, 100].map(dollars);
@@ -264,9 +265,7 @@ describe('before each note', () => {
   test('a bug is no trouble of the slot', async () => {
     const rig = await new CashInRig().ready();
     const { transactionId } = await open(rig);
-    const acceptor = Object.assign(Object.create(rig.acceptor), {
-      status: () => rig.acceptor.status(),
-      values: () => rig.acceptor.values(),
+    const acceptor = withMethods(rig.acceptor, {
       accept: () => Promise.reject(new Error('a bug')),
       returnNote: () => Promise.reject(new Error('a bug')),
       subscribe: () => () => undefined,

@@ -19,6 +19,7 @@ import { createInvoiceMaker } from '#protocol/simulator/keeper/bolt11.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import { type PartsOptions, type TestParts, testParts, WALLET_ID } from '#test/support/parts.ts';
 import { seededRandom } from '#test/support/seeded-random.ts';
+import { withMethods } from '#test/support/with-methods.ts';
 
 /** What proves the n-th invoice of the scripted wallet, from 1. */
 export const preimageOf = (invoiceNumber: number): string =>
@@ -121,14 +122,7 @@ export function expectBooksTrue({ store, dispenserDevice }: TestParts): void {
 
 /** The same parts with another word of the dispenser. */
 export function withDispenser(parts: MachineParts, over: Partial<CashDispenser>): MachineParts {
-  const dispenser = new Proxy<CashDispenser>(parts.dispenser, {
-    get(target, key) {
-      if (Object.hasOwn(over, key)) return Reflect.get(over, key);
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  return { ...parts, dispenser };
+  return { ...parts, dispenser: withMethods(parts.dispenser, over) };
 }
 
 /** The same parts with a power that goes at the n-th commit from now. */

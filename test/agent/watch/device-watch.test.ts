@@ -7,6 +7,7 @@ import { storeError } from '#state/store-error.ts';
 import { CashInRig, type CashInRigOptions, dollars } from '#test/support/cash-in-rig.ts';
 import { failingDisk } from '#test/support/failing-disk.ts';
 import { diskError } from '#test/support/life.ts';
+import { withMethods } from '#test/support/with-methods.ts';
 import { watched } from './watched.ts';
 
 const FAST = { timings: { initialiseMs: 400, acceptMs: 200 } };
@@ -40,11 +41,7 @@ describe('at the start', () => {
     const { dispenser } = rig.parts;
     const asked: string[] = [];
     const { watch } = watched(rig, {
-      dispenser: Object.assign(Object.create(dispenser), {
-        capabilities: dispenser.capabilities,
-        open: () => dispenser.open(),
-        subscribe: (listener: Parameters<typeof dispenser.subscribe>[0]) =>
-          dispenser.subscribe(listener),
+      dispenser: withMethods(dispenser, {
         status: () => {
           asked.push('status');
           return dispenser.status();
@@ -95,6 +92,11 @@ describe('at the start', () => {
     const full = () => storeError(diskError('SQLITE_FULL')) as Error;
     failures.push(full(), full());
     await rig.run(watch.start());
+    // It is not the device's fault, and is not said to be.
+    expect(why('cashIn')).toEqual([
+      expect.stringMatching(/^validator: The validator is not ready/),
+    ]);
+    expect(why('cashOut')).toEqual([expect.stringMatching(/: The dispenser is not ready/)]);
     await rig.clock.advance(20_000);
     expect(recovered).toHaveLength(4);
     // Only what was recovered is initialised, and that is what opens it.
@@ -290,7 +292,7 @@ describe('trouble', () => {
     const words: string[][] = [];
     for (const next of asked) {
       const other = watched(rig, {
-        dispenser: Object.assign(Object.create(dispenser), { status: async () => next }),
+        dispenser: withMethods(dispenser, { status: async () => next }),
       });
       await rig.run(other.watch.checkDispenser());
       words.push(why('cashOut'));
@@ -308,10 +310,7 @@ describe('trouble', () => {
     const rig = new CashInRig({ device: FAST });
     const { store, dispenser } = rig.parts;
     const { watch } = watched(rig, {
-      dispenser: Object.assign(Object.create(dispenser), {
-        capabilities: dispenser.capabilities,
-        open: () => dispenser.open(),
-        status: () => dispenser.status(),
+      dispenser: withMethods(dispenser, {
         subscribe: () => () => undefined,
         initialise: async () => ({ kind: 'unknown', evidence: 'silence' }),
       }),

@@ -6,6 +6,7 @@ import { position } from '#protocol/base/ids.ts';
 import { CashInRig, dollars } from '#test/support/cash-in-rig.ts';
 import { failingDisk } from '#test/support/failing-disk.ts';
 import { diskError } from '#test/support/life.ts';
+import { withMethods } from '#test/support/with-methods.ts';
 import { watched } from './watched.ts';
 
 const FAST = { timings: { initialiseMs: 400, acceptMs: 200 } };
@@ -33,10 +34,7 @@ test.each([
   ];
   let asked = 0;
   const change = {
-    dispenser: Object.assign(Object.create(dispenser), {
-      capabilities: dispenser.capabilities,
-      open: () => dispenser.open(),
-      status: () => dispenser.status(),
+    dispenser: withMethods(dispenser, {
       subscribe: () => () => undefined,
       initialise: async () => {
         asked += 1;
@@ -75,9 +73,7 @@ test('an initialise that is under way is never settled by the recovery of anothe
   let isUnderWay = false;
   let wrong = 0;
   const change = {
-    dispenser: Object.assign(Object.create(dispenser), {
-      capabilities: dispenser.capabilities,
-      open: () => dispenser.open(),
+    dispenser: withMethods(dispenser, {
       status: async () => ({ ...(await dispenser.status()), device: 'attention' }),
       subscribe: () => () => undefined,
       initialise: async () => {
