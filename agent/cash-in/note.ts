@@ -271,15 +271,16 @@ export async function takeUnexpectedCredit(
 export function writeCredits({ store, unwrittenCredits, unwrittenEnds }: Parts): boolean {
   const waits = ({ id, device }: Intent) => device === 'acceptor' && unwrittenEnds.has(id);
   if (unwrittenCredits.length === 0 || store.intents.listOpen().some(waits)) return false;
-  for (let write = unwrittenCredits.shift(); write; write = unwrittenCredits.shift()) {
-    try {
-      // Taken from the list before: that the disk works again is told by this very write, and
-      // whoever hears it writes what is left.
+  // Out of the list before: that the disk works again is told by the first write, and whoever
+  // hears it and wants to write, or to tell the device, is here already.
+  const writes = unwrittenCredits.splice(0);
+  try {
+    for (let [write] = writes; write; [write] = writes) {
       write();
-    } catch (err) {
-      unwrittenCredits.unshift(write);
-      throw err;
+      writes.shift();
     }
+  } finally {
+    unwrittenCredits.unshift(...writes);
   }
   return true;
 }

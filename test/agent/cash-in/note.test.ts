@@ -21,8 +21,10 @@ const FAST = { timings: { initialiseMs: 400, acceptMs: 200 } };
 
 class Disk {
   fails: boolean = false;
+  isFull: boolean = false;
   readonly beforeCommit = () => {
     if (this.fails) throw diskFailure();
+    if (this.isFull) throw diskError('SQLITE_FULL');
   };
 }
 
@@ -334,11 +336,8 @@ describe('a credit that nobody waits for', () => {
   });
 
   test('that a full disk does not take is written when there is room, and confirmed then', async () => {
-    const disk: { isFull: boolean } = { isFull: false };
-    const beforeCommit = () => {
-      if (disk.isFull) throw diskError('SQLITE_FULL');
-    };
-    const rig = await new CashInRig({ openDatabase: failingDisk({ beforeCommit }) }).ready();
+    const disk = new Disk();
+    const rig = await new CashInRig({ openDatabase: failingDisk(disk) }).ready();
     expect(writeCredits(rig.parts)).toBe(false);
     disk.isFull = true;
     await expect(takeUnexpectedCredit(rig.parts, dollars(20))).rejects.toThrow(/disk is full/);
@@ -358,11 +357,8 @@ describe('a credit that nobody waits for', () => {
   });
 
   test('that a full disk does not take, and is said again meanwhile: written once', async () => {
-    const disk: { isFull: boolean } = { isFull: false };
-    const beforeCommit = () => {
-      if (disk.isFull) throw diskError('SQLITE_FULL');
-    };
-    const rig = await new CashInRig({ openDatabase: failingDisk({ beforeCommit }) }).ready();
+    const disk = new Disk();
+    const rig = await new CashInRig({ openDatabase: failingDisk(disk) }).ready();
     disk.isFull = true;
     for (let times = 0; times < 3; times++) {
       await expect(takeUnexpectedCredit(rig.parts, dollars(20))).rejects.toThrow(/disk is full/);
@@ -376,6 +372,26 @@ describe('a credit that nobody waits for', () => {
     expect(written).toEqual([false]);
     expect(rig.booked()).toEqual({ '20': 1 });
     expect(rig.obligations()).toEqual(['creditWithoutIntent']);
+  });
+
+  test('two that a full disk does not take: both are written before the device is told, once', async () => {
+    const disk = new Disk();
+    const rig = await new CashInRig({ openDatabase: failingDisk(disk) }).ready();
+    disk.isFull = true;
+    for (const value of [dollars(20), undefined]) {
+      await expect(takeUnexpectedCredit(rig.parts, value, true)).rejects.toThrow(/disk is full/);
+    }
+    expect(rig.parts.unwrittenCredits).toHaveLength(2);
+    const written: boolean[] = [];
+    rig.store.onDisk((fault) => fault === undefined && written.push(writeCredits(rig.parts)));
+    disk.isFull = false;
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(written).toEqual([false]);
+    expect(rig.parts.unwrittenCredits).toEqual([]);
+    expect(rig.store.obligations.list().map(({ amountMinor }) => amountMinor)).toEqual([
+      2_000,
+      undefined,
+    ]);
   });
 
   test('waits for the end of an act that a full disk did not take: it may be the credit of it', async () => {
