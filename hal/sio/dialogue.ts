@@ -363,11 +363,14 @@ function onRefused(before: SioDialogue, { inService }: Heard, event: CashAccepto
   return before.isBusy && before.early ? owingLast(before, step) : step;
 }
 
-/** A note may be in the cash box that nobody was told the value of. */
+/**
+ * A note may be in the cash box that nobody was told the value of; also one that was never seen
+ * drawn in: BUSY may have been lost, and NOT BUSY is of the same note then.
+ */
 function onTaken(state: SioDialogue): SioStep {
-  const isInside = state.drawnMs !== undefined || state.note?.isInBox === false;
   if (state.operation !== 'none') return onDisturbed(state);
-  return isInside ? unexpected(cleared(state), undefined) : only(state);
+  const isUnseen = !state.hasEscrow && state.drawnMs === undefined;
+  return unexpected({ ...cleared(state), isBusy: state.isBusy || isUnseen }, undefined);
 }
 
 /** A word after which the note's whereabouts cannot be told. */

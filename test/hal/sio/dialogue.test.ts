@@ -181,6 +181,7 @@ const withEscrow: readonly [string, readonly Step[], readonly string[]][] = [
     ['note.inserted', 'note.escrowed 500', 'accept', 'ended unknown', 'disturbed stackerFull'],
   ],
   ['taken to clear a jam', [120, 80, 121], ['note.inserted', 'credit.unexpected undefined']],
+  ['taken to clear a jam, and BUSY was lost', [80, 121], ['credit.unexpected undefined']],
   ['no such channel', [120, 9, 173, 121], ['note.inserted', 'reject', 'note.refused']],
   ['a glitch that looks like a note', [3], ['failed']],
   [
@@ -256,6 +257,19 @@ const withoutEscrow: readonly [string, readonly Step[], readonly string[]][] = [
   ['nothing is open', [120, 121, 3], ['note.inserted', 'credit.unexpected 500', 'shut']],
   ['refused', [armed, 120, 20, 121], ['note.inserted', 'note.refused']],
   ['a glitch', [armed, 3, 121], ['failed']],
+  [
+    'taken to clear a jam, and BUSY was lost: owed once, and the next note as always',
+    [armed, 80, 121, { waitMs: 2500 }, 184, 120, 121, 3, deposit],
+    [
+      ...['credit.unexpected undefined', 'note.inserted', 'shut', 'note.escrowed 500'],
+      'ended deposited',
+    ],
+  ],
+  [
+    'taken to clear a jam, and NOT BUSY was lost too',
+    [armed, 80, { waitMs: 2500 }, 184, 120, 121, 3, deposit],
+    ['credit.unexpected undefined', 'shut', 'note.escrowed 500', 'ended deposited'],
+  ],
   [
     'BUSY was lost: NOT BUSY says as well that something was drawn in, but not that it was a note',
     [armed, 121, 3, 121, 120, 121, 3],
