@@ -245,7 +245,7 @@ export class Desk {
     if (snapshot.matches({ inService: 'cashOut' })) return 'cashOut';
     // Whatever else is closed meanwhile: somebody stands there with the door open.
     if (this.#parts.board.has('cashIn', 'exchangeActive')) return 'exchange';
-    return snapshot.matches('outOfService') ? 'outOfService' : 'idle';
+    return snapshot.matches({ inService: 'idle' }) ? 'idle' : 'outOfService';
   }
 
   #sessionView(): CashInView | CashOutView | null {

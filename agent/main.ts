@@ -332,7 +332,6 @@ class RunningAgent implements Agent {
           this.#recover(signal).catch((err: unknown) => this.#fail(err)),
         ),
         tidyUp: this.#disk.tidyingUp(async () => {
-          if (this.#parts.board.has('cashIn', 'starting')) return;
           this.#documents.applyPending();
           this.#health.checkNotes();
           await this.#devices.checkDispenser();

@@ -3,7 +3,6 @@
  * direction is open is the reason board's; this machine only asks. No snapshot is ever restored.
  */
 import { assign, sendTo, setup } from 'xstate';
-import { messageOf } from '#protocol/base/errors.ts';
 import type { ObligationId, TransactionId } from '#protocol/base/ids.ts';
 import { type CashInEvent, type CashInInput, cashInMachine } from './cash-in.ts';
 import { type CashOutEvent, type CashOutInput, cashOutMachine } from './cash-out.ts';
@@ -30,8 +29,6 @@ export interface SpireContext {
   readonly opening: Opening | null;
   /** The directions as the board has them. */
   readonly open: { readonly cashIn: boolean; readonly cashOut: boolean };
-  /** Why the start failed, in words. */
-  readonly fault: string | null;
 }
 
 export type SpireEvent =
@@ -67,7 +64,7 @@ export const spireMachine = setup({
   },
 }).createMachine({
   id: 'spire',
-  context: { opening: null, open: { cashIn: false, cashOut: false }, fault: null },
+  context: { opening: null, open: { cashIn: false, cashOut: false } },
   initial: 'recovering',
   on: {
     'reasons.changed': {
@@ -79,22 +76,19 @@ export const spireMachine = setup({
       invoke: {
         src: 'recover',
         onDone: 'inService',
-        onError: {
-          target: 'outOfService',
-          actions: assign({
-            fault: ({ event }) => messageOf(event.error),
-          }),
-        },
+        onError: 'failed',
       },
       on: { 'agent.stopped': 'stopping' },
     },
+    // Nothing is touched, and nothing opens before another start.
+    failed: {
+      on: { 'agent.stopped': 'stopping' },
+    },
     outOfService: {
-      // A session may have ended here: what waited for its end waits no longer. After a start that
-      // failed, whose reason is still on the board, nothing is touched.
+      // A session may have ended here: what waited for its end waits no longer.
       invoke: { src: 'tidyUp' },
       always: {
-        guard: ({ context }) =>
-          context.fault === null && (context.open.cashIn || context.open.cashOut),
+        guard: ({ context }) => context.open.cashIn || context.open.cashOut,
         target: 'inService',
       },
       on: {

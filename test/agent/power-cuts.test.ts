@@ -182,3 +182,27 @@ test('wrong codes are counted on disk: a start forgets none of them', async () =
   await machine.powerOn();
   expect(await guess()).toMatchObject({ code: 'tooManyTries' });
 });
+
+test('a start that cannot settle what was left open says so, serves nobody, and leaves it as it is', async () => {
+  machine = await WholeMachine.inService();
+  machine.keeper.pay(await machine.sell(8_000));
+  await machine.clock.until(() => machine.kinds().includes('dispense.intended'), 120_000);
+  const { store } = machine.running;
+  const [act] = store.intents.listOpen('dispense');
+  if (!act) throw new Error('no act');
+  // As only another version of the program could have written it.
+  store.commit(() => store.intents.replaceBody(act.id, { units: 'unreadable' }));
+  machine.die('kill');
+  machine.bury();
+  await machine.powerOn();
+  await machine.clock.advance(60_000);
+  expect(machine.view.state).toBe('outOfService');
+  for (const { open, reasons } of [machine.view.cashIn, machine.view.cashOut]) {
+    const texts = reasons.map(({ text }) => text);
+    expect([open, texts.join()]).toEqual([false, expect.stringContaining('could not start')]);
+  }
+  for (const command of ['startCashIn', 'startCashOut'] as const) {
+    expect(await machine.act({ do: command })).toMatchObject({ ok: false });
+  }
+  expect(machine.running.store.intents.listOpen('dispense')).toMatchObject([{ id: act.id }]);
+});

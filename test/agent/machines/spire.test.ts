@@ -79,18 +79,28 @@ test('before the recovery is over nothing opens', () => {
 });
 
 test.each([[new Error('the disk is full')], ['the disk is full']])(
-  'a start that failed stays out of service, whatever opens: %s',
+  'a start that failed touches nothing and serves nobody, whatever opens: %s',
   async (error) => {
     const recover = effect<void>(() => Promise.reject(error));
-    const tidyUp = effect<void>(async () => undefined);
+    let touched = 0;
+    const tidyUp = effect<void>(async () => {
+      touched += 1;
+    });
     const actor = createActor(spireMachine.provide({ actors: { recover, tidyUp } })).start();
     actor.send(reasons(true, true));
     await new Promise((resolve) => setImmediate(resolve));
-    expect(actor.getSnapshot().value).toBe('outOfService');
-    expect(actor.getSnapshot().context.fault).toContain('the disk is full');
-    actor.send(reasons(true, true));
-    expect(actor.getSnapshot().value).toBe('outOfService');
-    actor.stop();
+    expect(actor.getSnapshot().value).toBe('failed');
+    for (const open of [false, true]) {
+      actor.send(reasons(open, open));
+      expect(actor.getSnapshot().value).toBe('failed');
+      for (const kind of Object.keys(OPENINGS) as (keyof typeof OPENINGS)[]) {
+        expect(actor.getSnapshot().can(opens(kind))).toBe(false);
+      }
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(touched).toBe(0);
+    actor.send({ type: 'agent.stopped' });
+    expect(actor.getSnapshot().value).toBe('stopping');
   },
 );
 

@@ -224,6 +224,7 @@ const spireJudgements: readonly Judgement[] = [
     why: 'A press without a session, or of the other kind of session; the desk refuses it.',
     in: {
       recovering: 'amount.chosen customer.finished customer.cancelled customer.dismissed',
+      failed: 'amount.chosen customer.finished customer.cancelled customer.dismissed',
       outOfService: 'amount.chosen customer.finished customer.cancelled customer.dismissed',
       'inService.idle': 'amount.chosen customer.finished customer.cancelled customer.dismissed',
       'inService.cashIn': 'amount.chosen',
@@ -231,9 +232,12 @@ const spireJudgements: readonly Judgement[] = [
     },
   },
   {
-    why: 'Nobody is served before the recovery is over, where a direction is closed, or beside another.',
+    why:
+      'Nobody is served before the recovery is over, after one that failed, where a direction is ' +
+      'closed, or beside another.',
     in: {
       recovering: 'session.opened',
+      failed: 'session.opened',
       outOfService: 'session.opened',
       'inService.idle': 'session.opened',
       'inService.cashIn': 'session.opened',
