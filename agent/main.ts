@@ -37,6 +37,7 @@ import { type NostrSide, type OpenRelays, openNostr } from './nostr.ts';
 import type { Parts } from './parts.ts';
 import { dispute } from './recovery/dispute.ts';
 import { obligationsView } from './recovery/obligation-views.ts';
+import { openActOn } from './recovery/open-act.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { confirmByHand, settleByHand } from './recovery/settle.ts';
 import { deviceViews } from './service/device-views.ts';
@@ -196,7 +197,9 @@ class RunningAgent implements Agent {
     this.#documents = new OperatorDocuments({
       ...common,
       ...{ nostr, pairing },
-      mayApply: () => this.#isIdle() && !this.#exchange.isOpen() && !this.#exchange.isTesting(),
+      // Notes that are still to be booked would be taken from a count that was made without them.
+      mayApply: () =>
+        this.#isIdle() && !this.#exchange.isOpen() && !openActOn({ store }, 'dispenser'),
       positions: dispenser.capabilities.positions,
       holds: (notes) => dispenser.holds?.(notes) ?? true,
       changed: () => this.#change(),
@@ -240,10 +243,7 @@ class RunningAgent implements Agent {
     return new ExchangeDesk(this.#parts, {
       isAtRest: () => this.#isIdle() && !this.#spire.getSnapshot().matches('recovering'),
       checkDispenser: () => this.#devices.checkDispenser(),
-      ended: () => {
-        this.#documents.applyPending();
-        this.#health.checkNotes();
-      },
+      ended: () => this.#health.checkNotes(),
     });
   }
 
@@ -332,7 +332,6 @@ class RunningAgent implements Agent {
           this.#recover(signal).catch((err: unknown) => this.#fail(err)),
         ),
         tidyUp: this.#disk.tidyingUp(async () => {
-          this.#documents.applyPending();
           this.#health.checkNotes();
           await this.#devices.checkDispenser();
         }),
@@ -428,6 +427,7 @@ class RunningAgent implements Agent {
       this.#cancelTelling = undefined;
       this.#devices.tellNotes();
       this.#exchange.proceed();
+      this.#documents.applyPending();
       const view = this.service.view();
       for (const listener of this.#listeners) listener(view);
     });

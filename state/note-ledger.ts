@@ -54,6 +54,8 @@ export interface NoteMove {
   readonly count: number;
   /** Why, in a few words; an operator reads it. */
   readonly cause: string;
+  /** When they moved, where it is written later; now when not given. */
+  readonly atUnixMs?: number;
   readonly transactionId?: TransactionId;
 }
 
@@ -242,9 +244,9 @@ export class NoteLedger {
    * @throws StoreError `invalidData` when a physical account would go below zero, or for a count,
    * an account or a currency of another shape; the commit must then be given up.
    */
-  move({ from, to, currency, value, count, cause, transactionId }: NoteMove): void {
+  move({ from, to, currency, value, count, cause, atUnixMs, transactionId }: NoteMove): void {
     this.#insert({
-      atUnixMs: this.#clock.now(),
+      atUnixMs: atUnixMs ?? this.#clock.now(),
       from: account(from),
       to: account(to),
       currency,

@@ -37,6 +37,12 @@ export const TAKE_MS = 60_000;
 /** A command whose end nobody knows may be carried out as late as this, ms; all are far faster. */
 const LATE_MS = 600_000;
 
+/** Longer than any driver waits for the end of one command, ms. */
+const COMMAND_MAX_MS = 180_000;
+
+/** Cause of a correction: more came out of a bay than the book had. No note has moved. */
+export const BOOK_SHORT = 'bookShort';
+
 const POLICY = recoveryPolicy.dispense;
 
 const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
@@ -232,7 +238,7 @@ function doubtfulBays(
 
 /** Hands have counted a bay after an instant: what it gave before that is in the count already. */
 function isCountedSince(
-  { store }: Parts,
+  { store }: Pick<Parts, 'store'>,
   bay: UnitCount['position'],
   sinceUnixMs: number | undefined,
 ): boolean {
@@ -242,33 +248,37 @@ function isCountedSince(
 
 /**
  * Moves notes out of a bay, inside a commit. A count that the book does not have was wrong: it is
- * put right first. Notes of an act from before the last count, `sinceUnixMs`, were missed by that
- * count, and are in `unaccounted` since.
+ * put right first. Notes of an act that was begun, `begunAtUnixMs`, before the last count were
+ * missed by that count, and are in `unaccounted` since. An act that is booked late, after a cut or
+ * a full disk, is dated by when it can have ended at the latest: a document that states counts as
+ * of between has counted without these notes.
  */
 export function bookOut(
-  parts: Parts,
+  parts: Pick<Parts, 'store' | 'config' | 'clock'>,
   transactionId: TransactionId | undefined,
   bay: UnitCount['position'],
   to: 'customer' | 'reject' | 'technician',
   count: number,
-  sinceUnixMs?: number,
+  begunAtUnixMs?: number,
 ): void {
-  const { store, config } = parts;
+  const { store, config, clock } = parts;
   const unit = store.cashUnits.get(bay);
   if (count === 0 || !unit) return;
   const from = bayAccount(bay);
+  const now = clock.now();
   const common = {
     currency: config.currency,
     value: unit.value,
+    atUnixMs: Math.min(now, (begunAtUnixMs ?? now) + COMMAND_MAX_MS),
     ...(transactionId === undefined ? {} : { transactionId }),
   };
-  if (isCountedSince(parts, bay, sinceUnixMs)) {
+  if (isCountedSince(parts, bay, begunAtUnixMs)) {
     store.ledger.move({ ...common, from: 'unaccounted', to, count, cause: 'dispense' });
     return;
   }
   const missing = count - store.ledger.count(from, unit.value);
   if (missing > 0) {
-    const cause = 'bookShort';
+    const cause = BOOK_SHORT;
     store.ledger.move({ ...common, from: 'unaccounted', to: from, count: missing, cause });
   }
   store.ledger.move({ ...common, from, to, count, cause: 'dispense' });

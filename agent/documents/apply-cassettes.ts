@@ -7,6 +7,7 @@ import type { Accuracy, CashUnit } from '#state/cash-units.ts';
 import type { JsonObject } from '#state/json.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Store } from '#state/store.ts';
+import { BOOK_SHORT } from '../cash-out/dispense-batch.ts';
 import type { Config } from '../config.ts';
 import { doubtedAtUnixMs } from '../exchange/doubt.ts';
 
@@ -144,8 +145,8 @@ function accuracyOf(store: Store, held: CashUnit | undefined, asOfUnixMs: number
 
 /**
  * Notes that moved into a bay less those that moved out of it after an instant, of whatever value
- * the books took them for. Corrections by documents are no notes that moved: the newer document
- * states anew what they corrected.
+ * the books took them for. Corrections are no notes that moved: the newer document states anew what
+ * they corrected.
  */
 function movedSince(
   store: Store,
@@ -159,7 +160,7 @@ function movedSince(
   for (;;) {
     const page = store.ledger.movements({ account, afterSeq, limit: PAGE });
     for (const { atUnixMs, cause, to, count } of page) {
-      if (cause === OPERATOR_DOCUMENT) continue;
+      if (cause === OPERATOR_DOCUMENT || cause === BOOK_SHORT) continue;
       hasHistory = true;
       if (atUnixMs > asOfUnixMs) sum += to === account ? count : -count;
     }

@@ -7,7 +7,7 @@ import type { Pairing } from '#protocol/pairing/pairing.ts';
 import type { DocumentView } from '../api/schemas.ts';
 import type { Config } from '../config.ts';
 import type { Sight } from '../service/service.ts';
-import { untilWritten } from '../watch/until-written.ts';
+import { isTaken, untilWritten } from '../watch/until-written.ts';
 import { IncomingDocuments, type IncomingOptions } from './incoming.ts';
 import { OutgoingDocuments, type OutgoingOptions } from './outgoing.ts';
 import { documentsView } from './view.ts';
@@ -80,9 +80,12 @@ export class OperatorDocuments {
     return this.#incoming.operatorCap();
   }
 
-  /** Applies cassettes that waited for the end of a session. @throws StoreError as a disk fails. */
+  /**
+   * Applies cassettes that waited for the machine to be at rest; to be called after every change,
+   * of which a disk that takes writes again is one. @throws StoreError as a disk fails.
+   */
   applyPending(): void {
-    untilWritten(this.#options, this.#closed.signal, () => this.#incoming.applyPending());
+    isTaken(this.#options.log, () => this.#incoming.applyPending());
   }
 
   /** Publishes soon what waits, whatever failed before. */

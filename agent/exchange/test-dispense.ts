@@ -119,8 +119,9 @@ function conclude(parts: Parts, asked: TestAsked, outcome: TestOutcome, intent?:
     store.journal.append('testDispense.settled', said);
     if (exchange?.state !== 'open') {
       // The exchange was given up meanwhile: what moved is booked all the same.
-      bookOut(parts, undefined, bay, 'technician', outcome.presented);
-      bookOut(parts, undefined, bay, 'reject', outcome.rejected);
+      const begunAtUnixMs = intent?.openedAtUnixMs;
+      bookOut(parts, undefined, bay, 'technician', outcome.presented, begunAtUnixMs);
+      bookOut(parts, undefined, bay, 'reject', outcome.rejected, begunAtUnixMs);
       return;
     }
     store.exchanges.setOutcome(exchange.id, step, { ...outcome });

@@ -15,6 +15,14 @@ export function hasOpenAct({ store }: Parts, id: TransactionId): boolean {
     .some(({ device, state }) => device !== undefined && state === 'open');
 }
 
+/** The act of a device that is under way, or of which the end is not on disk. */
+export function openActOn(
+  { store }: Pick<Parts, 'store'>,
+  device: 'acceptor' | 'dispenser',
+): Intent | undefined {
+  return store.intents.listOpen().find((intent) => intent.device === device);
+}
+
 /**
  * Writes down how an act ended. What a full disk does not take now is written by the recovery, as
  * `later` does it, and the device is not asked again: it may not say it twice.
@@ -51,7 +59,7 @@ export async function writeKeptEnd({ unwrittenEnds }: Parts, { id }: Intent): Pr
 /** Keeps a direction closed while an act on its device is open, by its reference. */
 export function tellOpenAct({ store, board }: Parts, direction: Direction): void {
   const device = direction === 'cashIn' ? 'acceptor' : 'dispenser';
-  const open = store.intents.listOpen().find((intent) => intent.device === device);
+  const open = openActOn({ store }, device);
   const transaction = open?.transactionId && store.transactions.get(open.transactionId);
   const name = transaction ? ` (reference ${transaction.reference})` : '';
   board.set(

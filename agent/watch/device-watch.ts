@@ -21,7 +21,7 @@ import { bookOut, doubtBay, doubtLateActs } from '../cash-out/dispense-batch.ts'
 import { noteCassettes } from '../exchange/cassettes.ts';
 import { doubtRemovedBay, takeAwayCashBox } from '../exchange/unattended.ts';
 import type { Parts } from '../parts.ts';
-import { tellOpenAct, writeEnd } from '../recovery/open-act.ts';
+import { openActOn, tellOpenAct, writeEnd } from '../recovery/open-act.ts';
 import type { Direction } from './reasons.ts';
 import { type Device, type DeviceAcceptance, ReplugGuard } from './replug.ts';
 
@@ -278,9 +278,10 @@ export class DeviceWatch {
     const write = () =>
       store.commit(() => {
         store.intents.settle(intent.id, outcome.kind, { evidence: outcome.evidence });
+        const { openedAtUnixMs } = intent;
         for (const { position, presented, rejected } of moved) {
-          bookOut(this.#parts, undefined, position, 'customer', presented);
-          bookOut(this.#parts, undefined, position, 'reject', rejected);
+          bookOut(this.#parts, undefined, position, 'customer', presented, openedAtUnixMs);
+          bookOut(this.#parts, undefined, position, 'reject', rejected, openedAtUnixMs);
           doubtBay(this.#parts, position);
         }
         if (outcome.kind === 'answered') doubtLateActs(this.#parts);
@@ -446,8 +447,8 @@ export class DeviceWatch {
 
   /** An act whose end the disk did not take is settled as at a start: nothing else would ask. */
   async #recoverLeft(device: 'acceptor' | 'dispenser'): Promise<void> {
-    const open = this.#parts.store.intents.listOpen().some((intent) => intent.device === device);
-    if (open && this.#recovered.has(device)) await this.#session.recover(device);
+    if (!this.#recovered.has(device) || !openActOn(this.#parts, device)) return;
+    await this.#session.recover(device);
   }
 
   #later(task: () => Promise<void>): void {

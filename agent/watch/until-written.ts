@@ -1,5 +1,6 @@
 /** News that comes once and has to be written down, also when the disk has no room just then. */
 import { sleep } from '#protocol/base/clock.ts';
+import type { Log } from '#protocol/base/log.ts';
 import { diskFaultOf } from '#state/store-error.ts';
 import type { Parts } from '../parts.ts';
 
@@ -15,13 +16,20 @@ export function untilWritten(
   signal: AbortSignal,
   task: () => void,
 ): void {
+  if (isTaken(log, task)) return;
+  const again = () => untilWritten({ clock, log }, signal, task);
+  void sleep(clock, RETRY_MS, signal).then(again, () => undefined);
+}
+
+/** Does `task`; false while the disk takes no writes. Throws as `untilWritten` does. */
+export function isTaken(log: Log, task: () => void): boolean {
   try {
     task();
+    return true;
   } catch (err) {
     const fault = diskFaultOf(err);
     if (fault !== 'full' && fault !== 'readOnly') throw err;
     log.error({ err }, 'not written down yet');
-    const again = () => untilWritten({ clock, log }, signal, task);
-    void sleep(clock, RETRY_MS, signal).then(again, () => undefined);
+    return false;
   }
 }

@@ -1,5 +1,6 @@
 /** The power is cut in the middle of both flows; afterwards the machine knows, or says what not. */
 import { afterEach, expect, test } from 'vitest';
+import { bayAccount } from '#state/note-ledger.ts';
 import { WholeMachine } from '#test/support/whole-machine.ts';
 
 let machine: WholeMachine;
@@ -109,6 +110,38 @@ for (const afterMs of [0, 100, 400, 700, 1_000, 1_500, 2_500]) {
     expect(booked).toBeLessThanOrEqual(handedOut);
     assertCovered(8_000, booked);
     expect(store.ledger.count('reject', 2_000 as never)).toBeLessThanOrEqual(twenties(reject));
+  });
+}
+
+for (const isSilent of [false, true]) {
+  const when = isSilent ? 'before the dispenser answers' : 'while it starts';
+  test(`counted by the operator after a cut dispense: ${when} the document comes, and the notes are not taken off twice`, async () => {
+    machine = await WholeMachine.inService();
+    machine.keeper.pay(await machine.sell(8_000));
+    await machine.clock.until(() => machine.kinds().includes('dispense.intended'), 120_000);
+    await machine.clock.advance(700);
+    machine.die('kill');
+    machine.bury();
+    await machine.clock.advance(3_600_000);
+    const { units } = machine.dispenser.truth();
+    const counted = { ...units };
+    await machine.clock.resolve(machine.keeper.publishCassettes(counted));
+    machine.dispenserCable[isSilent ? 'unplug' : 'plug']();
+    machine.start();
+    await machine.clock.advance(60_000);
+    machine.dispenserCable.plug();
+    await machine.until(({ cashOut }) => cashOut.open, 'open');
+    const applied = () => machine.kinds().filter((kind) => kind === 'document.applied').length;
+    await machine.clock.until(() => applied() === 3, 120_000);
+    expect(machine.kinds().filter((kind) => kind === 'dispense.settled')).toHaveLength(1);
+    const { store } = machine.running;
+    const booked = store.cashUnits.list().map(({ position: bay, value }) => {
+      return [String(bay), store.ledger.count(bayAccount(bay), value)];
+    });
+    const there = Object.entries(counted).map(([bay, { count }]) => [bay, count]);
+    expect(booked).toEqual(there);
+    expect(twenties(machine.dispenser.truth().customer)).toBe(4);
+    expect(obligations()).toEqual([]);
   });
 }
 

@@ -11,12 +11,14 @@ import {
 } from '#agent/cash-out/dispense-batch.ts';
 import { Payments } from '#agent/cash-out/payments.ts';
 import { missingOf, saleOf } from '#agent/cash-out/sale.ts';
+import { applyCassettes } from '#agent/documents/apply-cassettes.ts';
 import type { BatchOutcome, Plan } from '#agent/machines/cash-out.ts';
 import type { Parts } from '#agent/parts.ts';
 import { commands } from '#hal/lcdm/id30/commands.ts';
 import { DeviceError } from '#protocol/base/errors.ts';
 import { position } from '#protocol/base/ids.ts';
 import { minorUnits } from '#protocol/base/money.ts';
+import { bayAccount } from '#state/note-ledger.ts';
 import { diskFailure, failingDisk } from '#test/support/failing-disk.ts';
 import {
   dispensesOnWire,
@@ -340,6 +342,25 @@ test('more than the book has: the book is put right first', async () => {
   expect(store.ledger.count('reject', minorUnits(5_000))).toBe(3);
 });
 
+test('more than the book has, of notes that the operator’s document tells of later', async () => {
+  const parts = await machineParts({ booked: { '3': { denomination: 50, count: 1 } } });
+  const { store, clock, config } = parts;
+  await clock.advance(10_000);
+  // Six were filled in, of which the machine has not heard; two come out and one is rejected.
+  const asOfUnixMs = clock.now();
+  await clock.advance(10_000);
+  store.commit(() => {
+    bookOut(parts, undefined, position(3), 'customer', 2);
+    bookOut(parts, undefined, position(3), 'reject', 1);
+  });
+  const bays = [{ position: position(3), denomination: 50, count: 6 }];
+  const document = { type: 'cassettes', bays } as const;
+  const statement = { document, asOfUnixMs, isClockKnown: true };
+  store.commit(() => applyCassettes(store, statement, config));
+  expect(store.ledger.balance('bay:3')).toMatchObject([{ value: 5_000, count: 3 }]);
+  expect(store.verify().problems).toEqual([]);
+});
+
 /** Cuts the program off in the middle of a command: the intent stays open, the unit goes on. */
 async function cutOff(parts: MachineParts, plan: Plan, options: { sent: boolean }): Promise<void> {
   const hung = withDispenser(parts, {
@@ -367,6 +388,41 @@ test('recovery settles a command by the last status, once', async () => {
   expect(kinds(parts)).toHaveLength(before);
   expectBooksTrue(parts);
   expect(owed(parts)).toEqual([]);
+});
+
+test('a command that is settled long after is dated by when it was: who counted since did so without its notes', async () => {
+  const parts = await machineParts();
+  const { store, clock, config } = parts;
+  const plan = await paid(parts, 7_000);
+  await clock.advance(60_000);
+  const beforeUnixMs = clock.now() - 1;
+  await cutOff(parts, plan, { sent: true });
+  await clock.advance(3_600_000);
+  const [intent] = store.intents.listOpen('dispense');
+  if (!intent) throw new Error('no intent');
+  await clock.resolve(recoverDispense(parts, intent));
+  const inBays = () =>
+    store.cashUnits.list().map((unit) => store.ledger.count(bayAccount(unit.position), unit.value));
+  const moved = store.ledger.movements({ transactionId: plan.transactionId });
+  expect(moved.length).toBeGreaterThan(0);
+  const wrote = store.journal.read().findLast(({ kind }) => kind === 'dispense.settled');
+  expect(wrote?.atUnixMs).toBeGreaterThan(beforeUnixMs + 3_600_000);
+  // The operator counted while the machine was off: these notes had gone already.
+  const counted = inBays();
+  const state = (asOfUnixMs: number) => {
+    const bays = store.cashUnits.list().map(({ position: bay, value }, at) => {
+      return { position: bay, denomination: value / 100, count: counted[at] ?? 0 };
+    });
+    const document = { type: 'cassettes', bays } as const;
+    const statement = { document, asOfUnixMs, isClockKnown: true };
+    return store.commit(() => applyCassettes(store, statement, config));
+  };
+  state(beforeUnixMs + 1_800_000);
+  expect(inBays()).toEqual(counted);
+  // A document from before the command knows nothing of its notes.
+  state(beforeUnixMs);
+  const total = (counts: number[]) => counts.reduce((sum, count) => sum + count, 0);
+  expect(total(inBays())).toBe(total(counted) - 2);
 });
 
 test('recovery of a command without a trace is a doubt, or proven by its number', async () => {

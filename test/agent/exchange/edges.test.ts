@@ -137,7 +137,7 @@ describe('on a whole machine', () => {
     await visit.walkTo('box', { bays: { 4: { out: 4, load: 6 } } });
     const { store, machine } = visit;
     // As an initialisation books what it has moved of a bay.
-    const parts = { store, config: machine.config } as Parameters<typeof bookOut>[0];
+    const parts = { store, config: machine.config, clock: machine.clock };
     const [, , , unit] = store.cashUnits.list();
     if (!unit) throw new Error('there is no fourth bay');
     store.commit(() => bookOut(parts, undefined, unit.position, 'reject', 2));

@@ -443,6 +443,7 @@ test('a document that the operator wrote before the count says nothing of counte
   expect(visit.counts()).toContain('bay:2 20: 10');
   await visit.walk({ bays: { 1: { out: 10, load: 50 } } });
   visit.close();
+  await machine.clock.advance(1);
   expect(visit.counts()).toContain('bay:1 20: 50');
   expect(visit.counts()).toContain('bay:2 20: 66');
   expect(machine.kinds().filter((kind) => kind === 'document.applied').length).toBe(3);
