@@ -23,6 +23,14 @@ const WALLET_CAP_SATS = 160_000;
 /** Whoever switches a device off waits so long: a shorter loss of power some drivers cannot see. */
 const SWITCHED_OFF_MS = 3_000;
 
+/** Faults of a validator of which, together, no word tells that a note is in the box. */
+const UNKNOWABLE = [
+  // "Stacked" of no note while one is stacked, and then a wrong value: nothing holds it any more.
+  ['ebds.otherNote', 'ebds.blankStacked'],
+  // Drawn in unheard, and in the box when its own power went: it says nothing of it ever.
+  ['sio.loseBusy', 'sio.powerCutInStacker'],
+] as const;
+
 /** Old documents that a relay still has. */
 const HEADS_MAX = 6;
 
@@ -113,11 +121,12 @@ export class Breaker {
 
   /**
    * A validator without checksum, of which one flipped bit makes another note of a note, and which
-   * says each credit once, while nobody may hear it: then no book can be right. And one that says
-   * "stacked" of no note while one is stacked, and then a wrong value: nothing holds it any more.
+   * says each credit once, while nobody may hear it: then no book can be right. And what comes of
+   * `UNKNOWABLE`.
    */
   get mayMisstateNotes(): boolean {
-    if (['ebds.otherNote', 'ebds.blankStacked'].every((name) => this.given.has(name))) return true;
+    const isGiven = (name: string) => this.given.has(name);
+    if (UNKNOWABLE.some((faults) => faults.every(isGiven))) return true;
     if (this.#plan.validator.protocol !== 'sio') return false;
     const misheard = /^(cable|machine|hands)[.]|^disk[.]ioError$|^sio[.]glitch$/;
     return [...this.given.keys()].some((name) => misheard.test(name));

@@ -55,6 +55,8 @@ const STARTS_MAX = 12;
 const DISK_LOOK_MS = 30_000;
 /** systemd waits so long before it starts a program that died. */
 const RESTART_MS = 2_000;
+/** By then no command is under way any more, whatever the journal has of its end. */
+const FOUND_MS = 240_000;
 
 /** What better-sqlite3 says of a database that was closed. */
 const BOOKS_CLOSED = 'The database connection is not open';
@@ -340,11 +342,28 @@ class Episode implements Aftermath {
 
   /** The operator's document says what is in the bays, which an attendant has just filled. */
   async refill(): Promise<void> {
-    const { machine } = this;
     // Nobody opens the machine while it moves notes.
     if (this.#view?.session || !this.#mayOpen()) return;
     this.mendDevices();
     this.watch.attribute();
+    await this.#fillBays();
+    await this.pause(15_000);
+  }
+
+  /** A program that died while notes came out may be found hours later, by who fills the bays. */
+  async #fillWhileDead(): Promise<void> {
+    const { clock, dispenser } = this.machine;
+    if (!this.#plan.countsAfterCut || !this.watch.isDispensing) return;
+    await clock.advance(FOUND_MS);
+    if (Object.keys(dispenser.truth().path).length > 0) return;
+    this.#tell('the bays are filled before it starts');
+    this.watch.attribute();
+    this.#hands.look();
+    await this.#fillBays();
+  }
+
+  async #fillBays(): Promise<void> {
+    const { machine } = this;
     this.#breaker.keepHeads();
     const contents = this.#hands.fillBays();
     // Counts are as of a whole second, and what moved in it would be counted twice; who counts
@@ -352,7 +371,6 @@ class Episode implements Aftermath {
     await machine.clock.advance(1_100);
     this.watch.countsFrom(machine.clock.now());
     void machine.keeper.publishCassettes(contents);
-    await this.pause(15_000);
   }
 
   async #settle(): Promise<readonly Unsettled[]> {
@@ -380,6 +398,7 @@ class Episode implements Aftermath {
       this.#view = undefined;
       this.#tell('dead');
       await this.machine.clock.advance(this.#breaker.offMs);
+      await this.#fillWhileDead();
       this.machine.plugIn();
       await this.#start();
       const isBack = await this.until(isUp, RECOVERY_LIMIT_MS);
@@ -467,9 +486,12 @@ class Episode implements Aftermath {
   /** Hands open the dispenser only when it moves nothing; what was in it then is remembered. */
   #mayOpen(): boolean {
     this.#hands.look();
-    const { agent, dispenser } = this.machine;
+    const { agent, clock, dispenser } = this.machine;
     const acts = agent?.store.intents.listOpen() ?? [];
-    const isMoving = acts.some(({ device }) => device === 'dispenser');
+    const isMoving = acts.some(
+      ({ device, openedAtUnixMs }) =>
+        device === 'dispenser' && clock.now() - openedAtUnixMs < FOUND_MS,
+    );
     return agent !== undefined && !isMoving && Object.keys(dispenser.truth().path).length === 0;
   }
 

@@ -257,6 +257,30 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
+    name: 'date what a cut left open by when it is written',
+    run: 't2:1',
+    edits: [
+      {
+        file: 'agent/cash-out/dispense-batch.ts',
+        from: `    atUnixMs: Math.min(now, (begunAtUnixMs ?? now) + COMMAND_MAX_MS),
+`,
+        to: `    atUnixMs: now,
+`,
+      },
+    ],
+  },
+  {
+    name: 'apply counts while the end of a dispense is not written',
+    run: 't2:1',
+    edits: [
+      {
+        file: MAIN,
+        from: " && !openActOn({ store }, 'dispenser')",
+        to: '',
+      },
+    ],
+  },
+  {
     name: 'drop the fsync of each commit',
     run: 'mutants:1',
     edits: [

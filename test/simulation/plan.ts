@@ -144,6 +144,8 @@ export interface Plan {
   readonly pollMs?: { readonly validator?: number; readonly dispenser?: number };
   readonly capSats: number | null;
   readonly fundSats: number;
+  /** Who fills the bays may find a program that died while notes came out. */
+  readonly countsAfterCut?: boolean;
   /** So many customers in a row are turned away before somebody looks after it; or all of them. */
   readonly patience?: number;
   /** Whether the program is started again before the liveness phase. */
@@ -195,6 +197,7 @@ export function planOf(seed: string): Plan {
     capSats: dice.percent(30) ? dice.between(60_000, 400_000) : null,
     fundSats: dice.percent(80) ? 50_000_000 : dice.between(0, 600_000),
     restarts: dice.percent(50),
+    countsAfterCut: new Dice(`counts ${seed}`).percent(50),
     patience: 1 + new Dice(`patience ${seed}`).below(3),
     actions: Array.from({ length: count }, (_, id) => {
       // Its own dice: an action is the same whatever became of those before it.

@@ -113,6 +113,8 @@ export class Watch {
   #countsSinceSec: number | undefined;
   #lostMinor = 0;
   #dispensing: Known | undefined;
+  /** The end of its last command is not written down. */
+  isDispensing: boolean = false;
   /** As it was before the command that is on its way. */
   #before = { handedMinor: 0, lostMinor: 0 };
   readonly #ordinals = new Set<string>();
@@ -421,6 +423,7 @@ export class Watch {
     this.#ordinals.add(name);
     if (!known.paid) throw new Violation('notes come out for a payment', known.reference);
     this.#dispensing = known;
+    this.isDispensing = true;
     const units = body.units as readonly { readonly count: number }[];
     known.askedNotes += units.reduce((sum, { count }) => sum + count, 0);
     this.#before = { handedMinor: known.handedMinor, lostMinor: this.#lostMinor };
@@ -428,6 +431,7 @@ export class Watch {
 
   #dispenseSettled(known: Known, { body, atUnixMs }: JournalEntry, store: Store): void {
     const before = this.#before;
+    this.isDispensing = false;
     this.attribute();
     const dispenseClass = String(body.class);
     this.#count(dispenseClass);
