@@ -40,9 +40,6 @@ const LATE_MS = 600_000;
 /** Longer than any driver waits for the end of one command, ms. */
 const COMMAND_MAX_MS = 180_000;
 
-/** Cause of a correction: more came out of a bay than the book had. No note has moved. */
-export const BOOK_SHORT = 'bookShort';
-
 const POLICY = recoveryPolicy.dispense;
 
 const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
@@ -278,7 +275,7 @@ export function bookOut(
   }
   const missing = count - store.ledger.count(from, unit.value);
   if (missing > 0) {
-    const cause = BOOK_SHORT;
+    const cause = 'bookShort';
     store.ledger.move({ ...common, from: 'unaccounted', to: from, count: missing, cause });
   }
   store.ledger.move({ ...common, from, to, count, cause: 'dispense' });

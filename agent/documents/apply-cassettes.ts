@@ -7,12 +7,8 @@ import type { Accuracy, CashUnit } from '#state/cash-units.ts';
 import type { JsonObject } from '#state/json.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Store } from '#state/store.ts';
-import { BOOK_SHORT } from '../cash-out/dispense-batch.ts';
 import type { Config } from '../config.ts';
 import { doubtedAtUnixMs } from '../exchange/doubt.ts';
-
-/** Cause of every movement that a document makes; such movements are no notes that moved. */
-export const OPERATOR_DOCUMENT = 'operatorDocument';
 
 /** A document to be applied, with the moment that its counts are about. */
 export interface CassettesStatement {
@@ -145,8 +141,8 @@ function accuracyOf(store: Store, held: CashUnit | undefined, asOfUnixMs: number
 
 /**
  * Notes that moved into a bay less those that moved out of it after an instant, of whatever value
- * the books took them for. Corrections are no notes that moved: the newer document states anew what
- * they corrected.
+ * the books took them for. What comes from `unaccounted`, or goes there, puts the books right: no
+ * note has moved, and the newer document states anew what was corrected.
  */
 function movedSince(
   store: Store,
@@ -159,8 +155,8 @@ function movedSince(
   let afterSeq = 0;
   for (;;) {
     const page = store.ledger.movements({ account, afterSeq, limit: PAGE });
-    for (const { atUnixMs, cause, to, count } of page) {
-      if (cause === OPERATOR_DOCUMENT || cause === BOOK_SHORT) continue;
+    for (const { atUnixMs, from, to, count } of page) {
+      if (from === 'unaccounted' || to === 'unaccounted') continue;
       hasHistory = true;
       if (atUnixMs > asOfUnixMs) sum += to === account ? count : -count;
     }
@@ -177,7 +173,7 @@ function correct(
 ): void {
   const { currency, value, target } = wanted;
   const bay = bayAccount(position);
-  const cause = OPERATOR_DOCUMENT;
+  const cause = 'operatorDocument';
   let difference = target;
   for (const { count, ...note } of store.ledger.balance(bay)) {
     if (note.value === value && note.currency === currency) difference = target - count;

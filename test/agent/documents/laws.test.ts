@@ -189,7 +189,6 @@ async function take(machine: ReturnType<typeof newMachine>, one: Step): Promise<
       const held = twin.bays.get(one.at);
       countByHand(store, clock, one.at, one.count);
       if (!held) return;
-      held.moved.push({ at: clock.now(), notes: one.count - held.count });
       held.count = one.count;
       held.countedAt = clock.now();
     }

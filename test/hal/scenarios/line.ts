@@ -234,7 +234,7 @@ class PtyLine implements Line {
     this.#pty?.close();
     this.#pty = undefined;
     this.port.lose();
-    // The port hears of it in real time, or else when it next looks, which is a matter of its clock.
+    // The port hears of it in real time, or else when it next looks, by its own clock.
     await sleep(systemClock, 5);
     for (let turns = 0; this.port.isHeld; turns++) {
       if (turns < LOOK_MS / STEP_MS) await this.clock.advance(STEP_MS);
