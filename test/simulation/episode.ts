@@ -8,6 +8,7 @@ import { messageOf, StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
 import { diskFaultOf } from '#state/store-error.ts';
+import { isOfTheDead } from '#test/support/life.ts';
 import { isUp, WholeMachine } from '#test/support/whole-machine.ts';
 import { compareNotes, proveStore, type Unsettled } from './books.ts';
 import { Breaker } from './breaker.ts';
@@ -177,7 +178,8 @@ class Episode implements Aftermath {
   programDied(error: unknown): void {
     // What the dead still do to themselves is nobody's business, also when the next one lives
     // already: nobody stops a program in order here, so only their books are closed.
-    if (this.machine.life.isDead || messageOf(error) === BOOKS_CLOSED) return;
+    const isOfOthers = isOfTheDead(error) || messageOf(error) === BOOKS_CLOSED;
+    if (this.machine.life.isDead || isOfOthers) return;
     this.#tell(`program died: ${messageOf(error)}`);
     if (error instanceof Violation) this.#violation ??= error;
     else if (!this.#endsForDisk(error)) {

@@ -32,6 +32,15 @@ export function diskError(code: 'SQLITE_FULL' | 'SQLITE_IOERR_FSYNC'): Error {
   return new Sqlite.SqliteError(words, code);
 }
 
+/** What the dead were told when they wanted to write. */
+const toldTheDead = new WeakSet<Error>();
+
+/** True when an error, or what caused it, is what a dead program was told; whoever lives now. */
+export function isOfTheDead(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return toldTheDead.has(error) || isOfTheDead(error.cause);
+}
+
 /** Where SQLite keeps its log beside a database. */
 const logOf = (path: string): string => `${path}-wal`;
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
@@ -143,13 +152,20 @@ export class Life {
     Object.defineProperty(statement, 'run', { value: () => make(() => run.call(statement)) });
   }
 
+  #refuseTheDead(): void {
+    if (!this.isDead) return;
+    const error = diskError('SQLITE_IOERR_FSYNC');
+    toldTheDead.add(error);
+    throw error;
+  }
+
   #begin(run: () => unknown): unknown {
-    if (this.isDead) throw diskError('SQLITE_IOERR_FSYNC');
+    this.#refuseTheDead();
     return run();
   }
 
   #commit(run: () => unknown): unknown {
-    if (this.isDead) throw diskError('SQLITE_IOERR_FSYNC');
+    this.#refuseTheDead();
     this.#commits += 1;
     this.#plan.before?.(this.#commits);
     const mayTear = this.#plan.mayTear?.(this.#commits) ?? true;
