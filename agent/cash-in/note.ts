@@ -1,7 +1,6 @@
 /**
  * One note: intent on disk, command once, evidence on disk, and only then the word to the device
- * that
- * we have it (design 6.3).
+ * that we have it (design 6.3).
  */
 import assert from 'node:assert';
 import { z } from 'zod';
@@ -296,10 +295,19 @@ function writeCredit(parts: Parts, value: MinorUnits | undefined, mayRepeat: boo
   else store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
 }
 
+/** The cash-in that was open then: whoever stood there can say whether the note was theirs. */
+function openCashIn({ store }: Parts): { readonly cashInReference?: string } {
+  const open = store.transactions
+    .listOpen()
+    .find(({ kind, state }) => kind === 'cashIn' && state === 'accepting');
+  return open ? { cashInReference: open.reference } : {};
+}
+
 /** Books a credit that no deposit waits for, as owed. */
 function oweCredit(parts: Parts, value: MinorUnits | undefined): void {
   const { store, config, random } = parts;
   const reference = newReference(random);
+  const evidence = openCashIn(parts);
   store.commit(() => {
     if (value !== undefined) {
       store.ledger.move({
@@ -316,10 +324,11 @@ function oweCredit(parts: Parts, value: MinorUnits | undefined): void {
       kind: recoveryPolicy.deposit.unasked.owes,
       ...(value === undefined ? {} : { amountMinor: value }),
       currency: config.currency,
-      body: {},
+      body: evidence,
     });
     store.facts.put(LAST_CREDIT, value ?? null, parts.clock.now());
-    store.journal.append('credit.unexpected', { valueMinor: value ?? null, reference });
+    const body = { valueMinor: value ?? null, reference, ...evidence };
+    store.journal.append('credit.unexpected', body);
   });
   parts.changed();
 }

@@ -57,7 +57,8 @@ export const commandEn = {
     'settle it.',
   'wayOut.surplusLink': 'Delete that link in the wallet, unless it was claimed; settle it.',
   'wayOut.creditWithoutIntent':
-    'Nobody was credited. Ask the validator’s maker; pay whoever proves the note; settle it.',
+    'Nobody was credited. Ask the validator’s maker; pay whoever proves the note, as the customer of ' +
+    'the cash-in that is named; settle it.',
   'wayOut.noteUnknown':
     'Open the validator and count the cash box. If the note is there, pay by hand; settle it.',
   'wayOut.dispenseUnknown':

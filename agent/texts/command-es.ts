@@ -64,7 +64,7 @@ export const commandEs: Readonly<Record<keyof typeof commandEn, string>> = {
     'Borre ese enlace en la billetera, si no fue cobrado; márquelo como arreglado.',
   'wayOut.creditWithoutIntent':
     'A nadie se le acreditó. Pregunte al fabricante del validador; pague a quien compruebe que el ' +
-    'billete era suyo; márquelo como arreglado.',
+    'billete era suyo, como el cliente del depósito que se nombra; márquelo como arreglado.',
   'wayOut.noteUnknown':
     'Abra el validador y cuente la caja de billetes. Si el billete está allí, pague a mano; ' +
     'márquelo como arreglado.',

@@ -9,6 +9,7 @@ import {
   writeCredits,
 } from '#agent/cash-in/note.ts';
 import { transactionOf } from '#agent/cash-in/terms.ts';
+import { obligationsView } from '#agent/recovery/obligation-views.ts';
 import { CashInRig, dollars, RATE } from '#test/support/cash-in-rig.ts';
 import { diskFailure, failingDisk } from '#test/support/failing-disk.ts';
 import { diskError } from '#test/support/life.ts';
@@ -333,6 +334,26 @@ describe('a credit that nobody waits for', () => {
     expect(rig.store.obligations.list()).toMatchObject([
       { kind: 'creditWithoutIntent', amountMinor: 2_000 },
     ]);
+  });
+
+  test('names the cash-in that was open, which is credited with nothing', async () => {
+    const rig = await new CashInRig().ready();
+    const cashIn = await open(rig);
+    await rig.run(takeUnexpectedCredit(rig.parts, undefined, true));
+    const [transaction] = rig.store.transactions.recent(1);
+    const cashInReference = transaction?.reference;
+    expect(cashInReference).toEqual(expect.any(String));
+    expect(obligationsView(rig.parts)).toMatchObject([
+      { kind: 'creditWithoutIntent', transactionId: null, evidence: { cashInReference } },
+    ]);
+    expect(rig.store.journal.read({ kind: 'credit.unexpected' })).toMatchObject([
+      { body: { valueMinor: null, cashInReference } },
+    ]);
+    expect(rig.store.transactions.get(cashIn.transactionId)).toMatchObject({ fiatMinor: 0 });
+    const { transactionId } = cashIn;
+    rig.store.commit(() => rig.store.transactions.update(transactionId, { state: 'offered' }));
+    await rig.run(takeUnexpectedCredit(rig.parts, dollars(20), true));
+    expect(obligationsView(rig.parts).at(-1)?.evidence).toEqual({});
   });
 
   test('that a full disk does not take is written when there is room, and confirmed then', async () => {
