@@ -173,7 +173,7 @@ export class DeviceWatch {
     this.#recovered.add(device);
   }
 
-  /** Tries again later to open a device, and keeps its direction closed. A bug is thrown on. */
+  /** Tries again later to open a device, and keeps its direction closed. A bug is told, and thrown on. */
   #openLater(
     err: unknown,
     direction: Direction,
@@ -181,7 +181,10 @@ export class DeviceWatch {
     again: () => Promise<void>,
   ): void {
     const { board, log } = this.#parts;
-    if (!mayPass(err)) throw err;
+    if (!mayPass(err)) {
+      board.set(direction, 'starting', `The ${device} could not be started. The log says why.`);
+      throw err;
+    }
     log.warn({ err }, `${device} not opened`);
     const how = err instanceof DeviceError ? 'does not work' : 'is not ready';
     board.set(direction, device, `The ${device} ${how}: ${messageOf(err)}`);

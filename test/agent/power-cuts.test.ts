@@ -216,26 +216,47 @@ test('wrong codes are counted on disk: a start forgets none of them', async () =
   expect(await guess()).toMatchObject({ code: 'tooManyTries' });
 });
 
-test('a start that cannot settle what was left open says so, serves nobody, and leaves it as it is', async () => {
+/** A payout is cut, and its intent is as only another version of the program could have written it. */
+async function cutUnreadable(): Promise<string> {
   machine = await WholeMachine.inService();
   machine.keeper.pay(await machine.sell(8_000));
   await machine.clock.until(() => machine.kinds().includes('dispense.intended'), 120_000);
   const { store } = machine.running;
   const [act] = store.intents.listOpen('dispense');
   if (!act) throw new Error('no act');
-  // As only another version of the program could have written it.
   store.commit(() => store.intents.replaceBody(act.id, { units: 'unreadable' }));
   machine.die('kill');
   machine.bury();
+  return act.id;
+}
+
+const textsOf = ({ reasons }: { readonly reasons: readonly { readonly text: string }[] }) =>
+  reasons.map(({ text }) => text).join();
+
+test('a start that cannot settle what was left open says so, serves nobody, and leaves it as it is', async () => {
+  const id = await cutUnreadable();
   await machine.powerOn();
   await machine.clock.advance(60_000);
   expect(machine.view.state).toBe('outOfService');
-  for (const { open, reasons } of [machine.view.cashIn, machine.view.cashOut]) {
-    const texts = reasons.map(({ text }) => text);
-    expect([open, texts.join()]).toEqual([false, expect.stringContaining('could not start')]);
+  for (const direction of [machine.view.cashIn, machine.view.cashOut]) {
+    const found = [direction.open, textsOf(direction)];
+    expect(found).toEqual([false, expect.stringContaining('The machine could not start')]);
   }
   for (const command of ['startCashIn', 'startCashOut'] as const) {
     expect(await machine.act({ do: command })).toMatchObject({ ok: false });
   }
-  expect(machine.running.store.intents.listOpen('dispense')).toMatchObject([{ id: act.id }]);
+  expect(machine.running.store.intents.listOpen('dispense')).toMatchObject([{ id }]);
+});
+
+test('what was left open cannot be settled, and its device answers late: its direction says so and stays closed', async () => {
+  const id = await cutUnreadable();
+  machine.dispenserCable.unplug();
+  machine.start();
+  await machine.until(({ cashIn }) => cashIn.open, 'cash-in opens by itself');
+  machine.dispenserCable.plug();
+  await machine.until(({ cashOut }) => textsOf(cashOut).includes('could not be started'), 'said');
+  await machine.clock.advance(60_000);
+  expect(textsOf(machine.view.cashOut)).toContain('The dispenser could not be started');
+  expect([machine.view.cashIn.open, machine.view.cashOut.open]).toEqual([true, false]);
+  expect(machine.running.store.intents.listOpen('dispense')).toMatchObject([{ id }]);
 });
