@@ -13,7 +13,8 @@ import {
   settleWallet,
   unsettled,
 } from '#test/simulation/books.ts';
-import { type Command, redeemCode, type Stage, visit } from '#test/simulation/customers.ts';
+import { redeemCode, visit } from '#test/simulation/customers.ts';
+import { catchDeaths, Stage } from '#test/simulation/stage.ts';
 import { Violation } from '#test/simulation/violation.ts';
 import { type Eyes, Watch } from '#test/simulation/watch.ts';
 import { cheapCrypto } from '#test/support/cheap-crypto.ts';
@@ -80,23 +81,8 @@ export async function runCrashes(options: RunOptions, mark?: Mark): Promise<RunR
   }
 }
 
-/** What would end a real process comes here meanwhile. */
-function catchDeaths(died: (error: unknown) => void): () => void {
-  const names = ['uncaughtException', 'unhandledRejection'] as const;
-  const kept = names.map((name) => process.listeners(name as 'uncaughtException'));
-  for (const name of names) {
-    process.removeAllListeners(name);
-    process.on(name, died);
-  }
-  return () => {
-    for (const [at, name] of names.entries()) {
-      process.removeAllListeners(name);
-      for (const listener of kept[at] ?? []) process.on(name, listener);
-    }
-  };
-}
-
-class CrashRun implements Stage {
+class CrashRun {
+  readonly stage: Stage;
   readonly machine: WholeMachine;
   readonly watch: Watch;
   readonly #options: RunOptions;
@@ -107,8 +93,6 @@ class CrashRun implements Stage {
   readonly #eyes: Eyes;
   readonly #tell: (line: string) => void;
   #lives = 0;
-  #view: MachineView | undefined;
-  #violation: Violation | undefined;
   #recorded: Recorded | undefined;
 
   constructor(options: RunOptions, mark: Mark | undefined) {
@@ -122,7 +106,7 @@ class CrashRun implements Stage {
       cassettes: CASSETTES,
       devices: deviceChoices(options.pair, (port, device) => this.#far.watchDevice(port, device)),
       commitPlan: this.#host.commitPlan,
-      onAct: (act) => this.#guard(() => this.watch.seeAct(act, this.machine.running.store)),
+      onAct: (act) => this.stage.guard(() => this.watch.seeAct(act, this.machine.running.store)),
       makeCrypto: options.realCrypto ? createNostrCrypto : () => cheapCrypto(),
     });
     const { validator, dispenser } = this.machine;
@@ -139,6 +123,15 @@ class CrashRun implements Stage {
       lostMinor: () => 0,
     };
     this.watch = new Watch(this.#eyes);
+    this.stage = new Stage({
+      machine: this.machine,
+      watch: this.watch,
+      tell: this.#tell,
+      stepsMax: () => STEPS_MAX,
+      mayRefuse: () => this.machine.life.isDead,
+      died: (error) => this.programDied(error),
+      moved: (entryKind) => this.#crashAfter(entryKind),
+    });
   }
 
   async run(): Promise<RunResult> {
@@ -149,9 +142,9 @@ class CrashRun implements Stage {
       await this.#prove();
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      this.#violation ??= error;
+      this.stage.violation ??= error;
     }
-    const violation = this.#violation;
+    const violation = this.stage.violation;
     return {
       violation: violation && { promise: violation.promise, message: violation.message },
       recorded: this.#recorded,
@@ -169,70 +162,8 @@ class CrashRun implements Stage {
     // What the dead still do to themselves is nobody's business.
     if (this.machine.life.isDead) return;
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#violation ??= error instanceof Violation ? error : new Violation('it lives', words);
+    this.stage.violation ??= error instanceof Violation ? error : new Violation('it lives', words);
     this.machine.die('kill');
-  }
-
-  // The stage of a customer
-
-  get isDead(): boolean {
-    return this.machine.life.isDead || this.#violation !== undefined;
-  }
-
-  view(): MachineView | undefined {
-    return this.#view;
-  }
-
-  async act(command: Command): Promise<string> {
-    try {
-      const result = await this.machine.act(command);
-      this.#tell(`${JSON.stringify(command)}: ${result.ok ? 'ok' : result.code}`);
-      if (!this.isDead) this.#show(this.machine.view);
-      return result.ok ? 'ok' : result.code;
-    } catch (error) {
-      // The local API says so with status 500; the customer sees that nothing happens.
-      if (error instanceof StoreError && this.machine.life.isDead) return 'closed';
-      throw error;
-    }
-  }
-
-  async until(found: (view: MachineView) => boolean, limitMs: number): Promise<boolean> {
-    let seen: MachineView | undefined;
-    let isFound = false;
-    await this.#reach(() => {
-      // A look costs more than a step: only at what is new.
-      if (this.#view !== seen) {
-        seen = this.#view;
-        isFound = seen !== undefined && found(seen);
-      }
-      return isFound;
-    }, limitMs);
-    return isFound && !this.isDead;
-  }
-
-  async pause(ms: number): Promise<void> {
-    await this.#reach(() => false, ms);
-  }
-
-  later(ms: number, task: () => void): void {
-    this.machine.clock.after(ms, task);
-  }
-
-  claim(lnurl: string): void {
-    const outcome = this.machine.keeper.claim(lnurl);
-    this.#tell(`claimed: ${outcome.ok ? `${outcome.sats} sats` : outcome.reason}`);
-    if (!outcome.ok) return;
-    for (const known of this.watch.transactions.values()) {
-      if (known.links.has(lnurl)) known.claimed = true;
-    }
-  }
-
-  pay(bolt11: string): void {
-    const outcome = this.machine.keeper.pay(bolt11, { evenExpired: false });
-    this.#tell(`paid: ${outcome.ok ? `${outcome.sats} sats` : outcome.reason}`);
-    const known = [...this.watch.transactions.values()].find((one) => one.bolt11s.has(bolt11));
-    if (!known) throw new Error('an invoice was paid that nobody has seen');
-    if (outcome.ok) known.paid = true;
   }
 
   // One after the other
@@ -246,19 +177,19 @@ class CrashRun implements Stage {
     this.#start();
     const isOpen = ({ state, cashIn, cashOut }: MachineView) =>
       state === 'idle' && cashIn.open && cashOut.open;
-    await this.until(isOpen, RECOVERY_LIMIT_MS);
+    await this.stage.until(isOpen, RECOVERY_LIMIT_MS);
   }
 
   async #visit(): Promise<void> {
     const { before, doing } = this.#options.flow;
     if (before) {
-      await visit(this, before);
-      await this.pause(BETWEEN_VISITS_MS);
+      await visit(this.stage, before);
+      await this.stage.pause(BETWEEN_VISITS_MS);
     }
     const isRecorded = this.#mark && this.#crashes.length === 0;
     if (isRecorded) await this.#record();
     this.#tell(JSON.stringify(doing));
-    await visit(this, doing);
+    await visit(this.stage, doing);
     if (isRecorded) await this.#recordingEnds();
   }
 
@@ -266,13 +197,13 @@ class CrashRun implements Stage {
   async #recover(): Promise<void> {
     for (const [at, crash] of this.#crashes.entries()) {
       // It may be that nobody was waiting for the moment: then it comes while nothing happens.
-      await this.#reach(() => this.machine.life.isDead, RECORDED_LIMIT_MS * 2);
+      await this.stage.reach(() => this.machine.life.isDead, RECORDED_LIMIT_MS * 2);
       if (!this.machine.life.isDead) {
         throw new Violation('the same run again', `never reached: ${describeCrash(crash)}`);
       }
       this.#tell(describeCrash(crash));
       this.machine.bury();
-      this.#view = undefined;
+      this.stage.darken();
       await this.machine.clock.advance(OFF_MS[crash.death]);
       this.machine.plugIn();
       const isRecorded = this.#mark && at === this.#crashes.length - 1;
@@ -285,14 +216,15 @@ class CrashRun implements Stage {
 
   /** Everything that a start settles by itself, at its first attempt. */
   async #untilRecovered(): Promise<void> {
-    const isBack = await this.until(isUp, RECOVERY_LIMIT_MS);
+    const isBack = await this.stage.until(isUp, RECOVERY_LIMIT_MS);
     if (this.machine.life.isDead) return;
     if (!isBack) throw new Violation('it starts again', `it shows ${this.machine.view.state}`);
     const { store } = this.machine.running;
     for (let waited = 0; waited < RECORDED_LIMIT_MS; waited += SETTLE_LOOK_MS) {
-      const isOpen = this.#view?.cashIn.open && this.#view.cashOut.open;
+      const view = this.stage.view();
+      const isOpen = view?.cashIn.open && view.cashOut.open;
       if (this.machine.life.isDead || (isOpen && unsettled(store).length === 0)) return;
-      await this.pause(SETTLE_LOOK_MS);
+      await this.stage.pause(SETTLE_LOOK_MS);
     }
   }
 
@@ -303,8 +235,8 @@ class CrashRun implements Stage {
     this.#takeNotes();
     await this.#untilSettled();
     for (const { code } of [...this.watch.transactions.values()]) {
-      if (code !== undefined) await redeemCode(this, code, true);
-      await this.pause(SETTLE_LOOK_MS);
+      if (code !== undefined) await redeemCode(this.stage, code, true);
+      await this.stage.pause(SETTLE_LOOK_MS);
     }
     const left = await this.#untilSettled();
     this.#takeNotes();
@@ -319,17 +251,17 @@ class CrashRun implements Stage {
     settleWallet(machine.keeper.books(), this.watch);
     const [first] = left;
     if (first) throw new Violation('everything settles', `${first.reference} ${first.why}`);
-    this.#check();
+    this.stage.check();
   }
 
   async #untilSettled(): Promise<ReturnType<typeof unsettled>> {
     const { store } = this.machine.running;
     let left = unsettled(store);
     for (let waited = 0; waited <= SETTLE_LIMIT_MS; waited += SETTLE_LOOK_MS) {
-      this.#check();
+      this.stage.check();
       left = unsettled(store);
-      if (left.length === 0 && !this.#view?.session) return left;
-      await this.pause(SETTLE_LOOK_MS);
+      if (left.length === 0 && !this.stage.view()?.session) return left;
+      await this.stage.pause(SETTLE_LOOK_MS);
     }
     return left;
   }
@@ -353,31 +285,17 @@ class CrashRun implements Stage {
     this.#lives += 1;
     this.#host.newLife(crash);
     try {
-      const { store, service } = machine.start();
-      this.watch.reopened(store);
-      store.journal.subscribe((entry) => {
-        this.#tell(`  ${entry.kind} ${JSON.stringify(entry.body)}`);
-        this.#guard(() => this.watch.see(entry, store));
-        this.#crashAfter(entry.kind);
-      });
-      service.subscribe((view) => this.#show(view));
-      this.#show(service.view());
+      this.stage.start();
     } catch (error) {
       // It was cut off in its first write, before it was up.
       if (!(error instanceof StoreError && machine.life.isDead)) throw error;
     }
   }
 
-  #crashAfter(entryKind: string): void {
+  #crashAfter(entryKind: string | undefined): void {
     const { armed } = this.#host;
     if (armed?.moment.kind !== 'entry' || armed.moment.entry !== entryKind) return;
     this.machine.clock.after(armed.moment.afterMs, () => this.#host.strike(armed));
-  }
-
-  #show(view: MachineView): void {
-    this.#view = view;
-    const { session } = view;
-    if (session) this.#guard(() => this.watch.seeSession(session));
   }
 
   // Recording
@@ -404,29 +322,5 @@ class CrashRun implements Stage {
       if (!this.#host.isUnderWay()) return;
     }
     throw new Error('something is always under way');
-  }
-
-  // Small things
-
-  /** Keeps the first violation that is found inside a call of the agent, which goes on. */
-  #guard(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      this.#violation ??= error;
-    }
-  }
-
-  #check(): void {
-    if (this.#violation) throw this.#violation;
-  }
-
-  async #reach(done: () => boolean, limitMs: number): Promise<void> {
-    const { clock } = this.machine;
-    const isTooMuch = () => clock.fired > STEPS_MAX;
-    await clock.reach(() => done() || this.isDead || isTooMuch(), limitMs);
-    this.#check();
-    if (isTooMuch()) throw new Violation('a run ends', `more than ${STEPS_MAX} steps`);
   }
 }

@@ -1,36 +1,12 @@
 /** What customers do in front of the machine, as far as it lets them. */
 import type { CashInView, CashOutView, MachineView } from '#agent/api/schemas.ts';
 import { type SimulatedDevice, SimulatorError } from '#hal/simulator/device.ts';
-import type { WholeMachine } from '#test/support/whole-machine.ts';
 import type { Doing } from './plan.ts';
+import type { Stage } from './stage.ts';
 import { Violation } from './violation.ts';
 import type { Watch } from './watch.ts';
 
 type DoingOf<Kind extends Doing['kind']> = Extract<Doing, { readonly kind: Kind }>;
-
-/** A customer's command. */
-export type Command = Parameters<WholeMachine['act']>[0];
-
-/** The machine as customers meet it; every wait ends early when it dies. */
-export interface Stage {
-  readonly machine: WholeMachine;
-  readonly watch: Watch;
-  /** The screen as it was shown last. */
-  view(): MachineView | undefined;
-  readonly isDead: boolean;
-  /** Gives a command; the screen shows at once what came of it. `ok`, or the code of a refusal. */
-  act(command: Command): Promise<string>;
-  /** Waits until the screen shows it; false when it does not in time, or the machine dies. */
-  until(found: (view: MachineView) => boolean, limitMs: number): Promise<boolean>;
-  /** Lets time pass. */
-  pause(ms: number): Promise<void>;
-  /** Does something later, whatever the customer does by then. */
-  later(ms: number, task: () => void): void;
-  /** A customer takes the sats of a link. */
-  claim(lnurl: string): void;
-  /** A customer pays an invoice. */
-  pay(bolt11: string, how?: { readonly internal?: boolean; readonly evenExpired?: boolean }): void;
-}
 
 /** How long a customer waits for a machine that is closed, and for each of its answers. */
 const OPEN_LIMIT_MS = 20_000;

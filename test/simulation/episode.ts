@@ -2,7 +2,6 @@
  * One run: a machine, its world and its customers, from a plan. Safety phase: anything may fail.
  * Then liveness: the faults stop, and everything has to settle or be a named obligation.
  */
-import type { MachineView } from '#agent/api/schemas.ts';
 import type { Random } from '#protocol/base/clock.ts';
 import { messageOf, StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
@@ -12,11 +11,12 @@ import { isOfTheDead } from '#test/support/life.ts';
 import { isUp, WholeMachine } from '#test/support/whole-machine.ts';
 import { compareNotes, proveStore, type Unsettled } from './books.ts';
 import { Breaker } from './breaker.ts';
-import { type Command, visit } from './customers.ts';
+import { visit } from './customers.ts';
 import { Hands } from './hands.ts';
 import { type Aftermath, comeToRest, payByHand } from './liveness.ts';
 import { deviceChoice } from './pairings.ts';
 import type { Action, Doing, Plan } from './plan.ts';
+import { catchDeaths, Stage } from './stage.ts';
 import { Violation } from './violation.ts';
 import { type Eyes, Watch } from './watch.ts';
 
@@ -76,31 +76,14 @@ export async function runPlan(plan: Plan, options: EpisodeOptions = {}): Promise
   }
 }
 
-/** What would end a real process comes here meanwhile. */
-function catchDeaths(died: (error: unknown) => void): () => void {
-  const names = ['uncaughtException', 'unhandledRejection'] as const;
-  const kept = names.map((name) => process.listeners(name as 'uncaughtException'));
-  for (const name of names) {
-    process.removeAllListeners(name);
-    process.on(name, died);
-  }
-  return () => {
-    for (const [at, name] of names.entries()) {
-      process.removeAllListeners(name);
-      for (const listener of kept[at] ?? []) process.on(name, listener);
-    }
-  };
-}
-
 class Episode implements Aftermath {
+  readonly stage: Stage;
   readonly machine: WholeMachine;
   readonly watch: Watch;
   readonly #plan: Plan;
   readonly #breaker: Breaker;
   readonly #tell: (line: string) => void;
   readonly #hands: Hands;
-  #view: MachineView | undefined;
-  #violation: Violation | undefined;
   #turnedAway = 0;
   #stepsMax = 0;
   #activeMs = 0;
@@ -122,7 +105,7 @@ class Episode implements Aftermath {
       commitPlan: this.#breaker.commitPlan,
       onAct: (act) => {
         this.#breaker.seeAct();
-        this.#guard(() => this.watch.seeAct(act, this.machine.running.store));
+        this.stage.guard(() => this.watch.seeAct(act, this.machine.running.store));
       },
       ...(options.makeCrypto ? { makeCrypto: options.makeCrypto } : {}),
       ...(options.log ? { log: options.log } : {}),
@@ -144,17 +127,18 @@ class Episode implements Aftermath {
     };
     this.#eyes = eyes;
     this.watch = new Watch(eyes);
+    this.stage = new Stage({
+      machine: this.machine,
+      watch: this.watch,
+      tell: this.#tell,
+      stepsMax: () => this.#stepsMax,
+      mayRefuse: () => this.#breaker.diskFailed || this.machine.life.isDead,
+      died: (error) => this.programDied(error),
+      moved: () => this.#noteActivity(),
+    });
   }
 
   readonly #eyes: Eyes;
-
-  get isDead(): boolean {
-    return this.machine.life.isDead || this.#violation !== undefined;
-  }
-
-  view(): MachineView | undefined {
-    return this.#view;
-  }
 
   async run(): Promise<EpisodeResult> {
     let left: readonly Unsettled[] = [];
@@ -164,7 +148,7 @@ class Episode implements Aftermath {
       left = await this.#settle();
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      this.#violation ??= error;
+      this.stage.violation ??= error;
     }
     return this.#result(left);
   }
@@ -181,10 +165,10 @@ class Episode implements Aftermath {
     const isOfOthers = isOfTheDead(error) || messageOf(error) === BOOKS_CLOSED;
     if (this.machine.life.isDead || isOfOthers) return;
     this.#tell(`program died: ${messageOf(error)}`);
-    if (error instanceof Violation) this.#violation ??= error;
+    if (error instanceof Violation) this.stage.violation ??= error;
     else if (!this.#endsForDisk(error)) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#violation ??= new Violation('the program lives', words);
+      this.stage.violation ??= new Violation('the program lives', words);
     }
     this.#breaker.offMs = RESTART_MS;
     this.machine.die('kill');
@@ -196,71 +180,6 @@ class Episode implements Aftermath {
     return isDisk && diskFaultOf(error) !== 'full';
   }
 
-  // The stage
-
-  async act(command: Command): Promise<string> {
-    this.#noteActivity();
-    const result = await this.#written(() => this.machine.act(command));
-    // The local API says so with status 500; the customer sees that nothing happens.
-    if (!result) return 'closed';
-    if (!this.isDead) this.#show(this.machine.view);
-    return result.ok ? 'ok' : result.code;
-  }
-
-  /** Undefined when it could not be written, for which the plan has a reason. */
-  async #written<T>(task: () => T): Promise<Awaited<T> | undefined> {
-    try {
-      return await task();
-    } catch (error) {
-      const isDisk = this.#breaker.diskFailed || this.machine.life.isDead;
-      if (error instanceof StoreError && isDisk) return undefined;
-      throw error;
-    }
-  }
-
-  async until(found: (view: MachineView) => boolean, limitMs: number): Promise<boolean> {
-    let seen: MachineView | undefined;
-    let isFound = false;
-    await this.#reach(() => {
-      // A look costs more than a step: only at what is new.
-      if (this.#view !== seen) {
-        seen = this.#view;
-        isFound = seen !== undefined && found(seen);
-      }
-      return isFound;
-    }, limitMs);
-    return isFound && !this.isDead;
-  }
-
-  async pause(ms: number): Promise<void> {
-    await this.#reach(() => false, ms);
-  }
-
-  later(ms: number, task: () => void): void {
-    this.machine.clock.after(ms, task);
-  }
-
-  claim(lnurl: string): void {
-    const { keeper } = this.machine;
-    const outcome = keeper.claim(lnurl);
-    this.#tell(`claimed: ${outcome.ok ? `${outcome.sats} sats` : outcome.reason}`);
-    if (!outcome.ok) return;
-    for (const known of this.watch.transactions.values()) {
-      if (known.links.has(lnurl)) known.claimed = true;
-    }
-  }
-
-  pay(bolt11: string, how: { internal?: boolean; evenExpired?: boolean } = {}): void {
-    const { keeper } = this.machine;
-    const outcome = keeper.pay(bolt11, how);
-    this.#tell(`paid: ${outcome.ok ? `${outcome.sats} sats` : outcome.reason}`);
-    if (!outcome.ok) return;
-    const known = [...this.watch.transactions.values()].find((one) => one.bolt11s.has(bolt11));
-    if (!known) throw new Error('an invoice was paid that nobody has seen');
-    known.paid = true;
-    known.isForeign = keeper.switches.foreignPreimages;
-  }
-
   // Phases
 
   async #begin(): Promise<void> {
@@ -269,7 +188,7 @@ class Episode implements Aftermath {
     await machine.pair();
     await machine.publish();
     await this.#start();
-    await this.until((view) => view.state === 'idle' && view.cashOut.open, RECOVERY_LIMIT_MS);
+    await this.stage.until((view) => view.state === 'idle' && view.cashOut.open, RECOVERY_LIMIT_MS);
   }
 
   async #act({ id, doing, disturbances }: Action): Promise<void> {
@@ -277,16 +196,16 @@ class Episode implements Aftermath {
     this.#tell(`${id} ${JSON.stringify(doing)}`);
     for (const disturbance of disturbances) this.#breaker.plan(disturbance);
     if (doing.kind === 'attend') await this.#attend(doing.refill);
-    else if (doing.kind === 'wait') await this.pause(doing.ms);
+    else if (doing.kind === 'wait') await this.stage.pause(doing.ms);
     else await this.#serve(doing);
     await this.revive();
     // What a full disk has refused is written in the moment in which it takes writes again.
-    if (this.#breaker.diskFailed) await this.pause(1);
+    if (this.#breaker.diskFailed) await this.stage.pause(1);
     this.compare();
   }
 
   async #serve(doing: Doing): Promise<void> {
-    const isServed = await visit(this, doing);
+    const isServed = await visit(this.stage, doing);
     this.#turnedAway = isServed ? 0 : this.#turnedAway + 1;
     if (this.#turnedAway < (this.#plan.patience ?? Number.POSITIVE_INFINITY)) return;
     this.#turnedAway = 0;
@@ -295,7 +214,7 @@ class Episode implements Aftermath {
 
   /** Whoever is called reads what the machine asks for, and does that. */
   async #lookAfter(): Promise<void> {
-    const view = this.#view;
+    const view = this.stage.view();
     if (!view || view.session) return;
     const reasons = [...view.cashIn.reasons, ...view.cashOut.reasons];
     const codes = new Set(reasons.map(({ code }) => code));
@@ -305,7 +224,7 @@ class Episode implements Aftermath {
       this.machine.die('kill');
       await this.revive();
     }
-    if (codes.has('unsettled')) await this.#written(() => payByHand(this, 'cashOut'));
+    if (codes.has('unsettled')) await this.stage.written(() => payByHand(this.stage, 'cashOut'));
     if (codes.has('walletEmpty')) this.machine.keeper.fund(this.#plan.fundSats);
     if (codes.has('validator')) this.restartValidator();
     await this.#attend(codes.has('noNotes'));
@@ -313,16 +232,16 @@ class Episode implements Aftermath {
 
   /** A disk that failed asks for it, and a start that did; a full disk asks for room only. */
   #asksForRestart(): boolean {
-    const reasons = this.#view?.cashIn.reasons ?? [];
+    const reasons = this.stage.view()?.cashIn.reasons ?? [];
     return reasons.some(({ code, text }) => code === 'starting' || text.includes('restarted'));
   }
 
   /** Whoever looks after the machine clears what is stuck, and may fill the bays. */
   async #attend(refills: boolean): Promise<void> {
     this.mendDevices();
-    const boxIsFull = this.#view?.cashIn.reasons.some(({ code }) => code === 'cashBox');
+    const boxIsFull = this.stage.view()?.cashIn.reasons.some(({ code }) => code === 'cashBox');
     if (boxIsFull) this.#hands.emptyBox();
-    await this.pause(3_000);
+    await this.stage.pause(3_000);
     if (refills) await this.refill();
   }
 
@@ -345,11 +264,11 @@ class Episode implements Aftermath {
   /** The operator's document says what is in the bays, which an attendant has just filled. */
   async refill(): Promise<void> {
     // Nobody opens the machine while it moves notes.
-    if (this.#view?.session || !this.#mayOpen()) return;
+    if (this.stage.view()?.session || !this.#mayOpen()) return;
     this.mendDevices();
     this.watch.attribute();
     await this.#fillBays();
-    await this.pause(15_000);
+    await this.stage.pause(15_000);
   }
 
   /** A program that died while notes came out may be found hours later, by who fills the bays. */
@@ -381,7 +300,7 @@ class Episode implements Aftermath {
     this.mendDevices();
     this.#stepsMax = this.machine.clock.fired + STEPS_OF_LIVENESS;
     // What a full disk did not take is kept in mind, for as long as the program lives.
-    if (this.#breaker.diskFailed) await this.pause(DISK_LOOK_MS);
+    if (this.#breaker.diskFailed) await this.stage.pause(DISK_LOOK_MS);
     if (this.#plan.restarts || this.#asksForRestart()) this.machine.die('kill');
     await this.revive();
     this.#hands.emptyBox();
@@ -394,36 +313,28 @@ class Episode implements Aftermath {
   /** Starts the program until it lives, after whatever ended it. */
   async revive(): Promise<void> {
     for (let starts = 0; this.machine.life.isDead; starts++) {
-      this.#check();
+      this.stage.check();
       if (starts >= STARTS_MAX) throw new Violation('it starts again', `${starts} starts failed`);
       this.machine.bury();
-      this.#view = undefined;
+      this.stage.darken();
       this.#tell('dead');
       await this.machine.clock.advance(this.#breaker.offMs);
       await this.#fillWhileDead();
       this.machine.plugIn();
       await this.#start();
-      const isBack = await this.until(isUp, RECOVERY_LIMIT_MS);
+      const isBack = await this.stage.until(isUp, RECOVERY_LIMIT_MS);
       if (this.machine.life.isDead) continue;
       if (!isBack) throw new Violation('it starts again', `it shows ${this.machine.view.state}`);
       proveStore(this.machine.running.store);
     }
-    this.#check();
+    this.stage.check();
   }
 
   async #start(): Promise<void> {
     const { machine } = this;
     try {
-      const { store, service } = machine.start();
+      this.stage.start();
       this.#breaker.reborn();
-      this.watch.reopened(store);
-      store.journal.subscribe((entry) => {
-        this.#noteActivity();
-        this.#tell(`  ${entry.kind} ${JSON.stringify(entry.body)}`);
-        this.#guard(() => this.watch.see(entry, store));
-      });
-      service.subscribe((view) => this.#show(view));
-      this.#show(service.view());
     } catch (error) {
       if (error instanceof Violation) throw error;
       // The program ended before it was up: the disk failed, or it was cut off in its first write.
@@ -435,39 +346,6 @@ class Episode implements Aftermath {
     await Promise.resolve();
   }
 
-  #show(view: MachineView): void {
-    this.#view = view;
-    const { session } = view;
-    if (session) this.#guard(() => this.watch.seeSession(session));
-  }
-
-  /** Keeps the first violation that is found inside a call of the agent, which goes on. */
-  #guard(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      this.#violation ??= error;
-    }
-  }
-
-  #check(): void {
-    if (this.#violation) throw this.#violation;
-  }
-
-  async #reach(done: () => boolean, limitMs: number): Promise<void> {
-    const { clock } = this.machine;
-    const isTooMuch = () => clock.fired > this.#stepsMax;
-    try {
-      await clock.reach(() => done() || this.isDead || isTooMuch(), limitMs);
-    } catch (error) {
-      // Thrown by a timer, or by what it told of: nobody would have caught it.
-      this.programDied(error);
-    }
-    this.#check();
-    if (isTooMuch()) throw new Violation('a run ends', `more than ${this.#stepsMax} steps`);
-  }
-
   #noteActivity(): void {
     const nowMs = this.machine.clock.monotonic();
     this.#activeMs += Math.min(nowMs - this.#activeUntilMs, IDLE_COUNTED_MS);
@@ -476,8 +354,8 @@ class Episode implements Aftermath {
 
   /** Holds the books against the truth when the machine is at rest. */
   compare(): void {
-    if (this.#view?.session || this.machine.life.isDead) return;
-    if (this.#view?.cashIn.reasons.some(({ code }) => code === 'disk')) return;
+    if (this.stage.view()?.session || this.machine.life.isDead) return;
+    if (this.stage.view()?.cashIn.reasons.some(({ code }) => code === 'disk')) return;
     const { store } = this.machine.running;
     if (store.intents.listOpen().some(({ device }) => device !== undefined)) return;
     const inside = [this.machine.validator, this.machine.dispenser].map((one) => one.truth().path);
@@ -502,7 +380,7 @@ class Episode implements Aftermath {
     const outcomes = new Map(this.watch.outcomes);
     outcomes.set('obligation', obligations.length);
     outcomes.set('remainder', obligations.filter(({ kind }) => kind === 'remainder').length);
-    const violation = this.#violation;
+    const violation = this.stage.violation;
     return {
       transactions: this.watch.transactions.size,
       crashes: this.#breaker.crashes,

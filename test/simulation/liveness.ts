@@ -5,11 +5,13 @@
  */
 import type { MachineView } from '#agent/api/schemas.ts';
 import { proveStore, settleAccounts, settleWallet, type Unsettled, unsettled } from './books.ts';
-import { redeemCode, type Stage } from './customers.ts';
+import { redeemCode } from './customers.ts';
+import type { Stage } from './stage.ts';
 import { Violation } from './violation.ts';
 
-/** The machine after its faults, as a stage and as what a person can do for it. */
-export interface Aftermath extends Stage {
+/** The machine after its faults, and what a person can do for it. */
+export interface Aftermath {
+  readonly stage: Stage;
   /** Starts the program again when it died. */
   revive(): Promise<void>;
   /** Clears what is stuck. */
@@ -43,18 +45,18 @@ export async function comeToRest(world: Aftermath): Promise<readonly Unsettled[]
   proveSettled(await untilSettled(world));
   await world.refill();
   for (const code of codesOwed(world)) {
-    await redeemCode(world, code, true);
-    await world.pause(CUSTOMER_PAUSE_MS);
+    await redeemCode(world.stage, code, true);
+    await world.stage.pause(CUSTOMER_PAUSE_MS);
   }
   const left = await untilSettled(world);
   world.compare();
-  const { store } = world.machine.running;
+  const { store } = world.stage.machine.running;
   proveStore(store);
-  settleAccounts(store, world.watch, world.lostMinor());
+  settleAccounts(store, world.stage.watch, world.lostMinor());
   proveSettled(left);
   await settleByHand(world);
   await serveAgain(world);
-  settleWallet(world.machine.keeper.books(), world.watch);
+  settleWallet(world.stage.machine.keeper.books(), world.stage.watch);
   return left;
 }
 
@@ -66,15 +68,15 @@ async function untilSettled(world: Aftermath): Promise<readonly Unsettled[]> {
   let left: readonly Unsettled[] = [];
   for (let waitedMs = 0; waitedMs <= SETTLE_LIMIT_MS; waitedMs += SETTLE_LOOK_MS) {
     await world.revive();
-    left = unsettled(world.machine.running.store);
-    if (left.length === 0 && !world.view()?.session) return left;
-    await world.pause(SETTLE_LOOK_MS);
+    left = unsettled(world.stage.machine.running.store);
+    if (left.length === 0 && !world.stage.view()?.session) return left;
+    await world.stage.pause(SETTLE_LOOK_MS);
   }
   return left;
 }
 
 /** Words of those to whom something is owed, or whose link may still be taken. */
-function codesOwed({ machine, watch }: Aftermath): readonly string[] {
+function codesOwed({ stage: { machine, watch } }: Aftermath): readonly string[] {
   const { store } = machine.running;
   const owed = store.obligations.list({ open: true }).map(({ transactionId }) => transactionId);
   const ids = new Set([...owed, ...store.transactions.listOpen().map(({ id }) => id)]);
@@ -82,7 +84,7 @@ function codesOwed({ machine, watch }: Aftermath): readonly string[] {
 }
 
 /** The operator pays what is owed, all of it or of one kind of transaction. @throws Violation */
-export function payByHand({ machine, watch }: Aftermath, of?: 'cashIn' | 'cashOut'): void {
+export function payByHand({ machine, watch }: Stage, of?: 'cashIn' | 'cashOut'): void {
   const { store, service } = machine.running;
   for (const { id, kind, reference, transactionId } of store.obligations.list({ open: true })) {
     const known = transactionId && watch.transactions.get(transactionId);
@@ -99,11 +101,11 @@ export function payByHand({ machine, watch }: Aftermath, of?: 'cashIn' | 'cashOu
 
 /** The operator pays all that is owed; nobody who comes after that with a code gets it again. */
 async function settleByHand(world: Aftermath): Promise<void> {
-  payByHand(world);
-  const codes = [...world.watch.transactions.values()].flatMap(({ code }) => code ?? []);
+  payByHand(world.stage);
+  const codes = [...world.stage.watch.transactions.values()].flatMap(({ code }) => code ?? []);
   for (const code of codes) {
-    await redeemCode(world, code, true);
-    await world.pause(VOID_PAUSE_MS);
+    await redeemCode(world.stage, code, true);
+    await world.stage.pause(VOID_PAUSE_MS);
   }
 }
 
@@ -113,17 +115,17 @@ async function serveAgain(world: Aftermath): Promise<void> {
     state === 'idle' && cashIn.open && cashOut.open;
   for (let visits = 0; visits < VISITS_MAX; visits++) {
     world.mendDevices();
-    if (await world.until(serves, VISIT_MS)) return;
-    const why = world.machine.view.cashIn.reasons;
+    if (await world.stage.until(serves, VISIT_MS)) return;
+    const why = world.stage.machine.view.cashIn.reasons;
     const isFull = why.some(({ code, text }) => code === 'cashBox' && text.includes('full'));
     if (isFull) world.emptyBox();
     // Who reads that the validator needs help, and sees its box in place, switches it off and on.
     const isIn = isFull || why.every(({ code }) => code !== 'cashBox');
     if (isIn && why.some(({ code }) => code === 'validator')) world.restartValidator();
-    await world.pause(SWITCHED_MS);
+    await world.stage.pause(SWITCHED_MS);
     await world.refill();
   }
-  const { state, cashIn, cashOut } = world.machine.view;
+  const { state, cashIn, cashOut } = world.stage.machine.view;
   const reasons = [...cashIn.reasons, ...cashOut.reasons].map(({ text }) => text);
   throw new Violation('it serves again', `${state}: ${reasons.join(' ')}`);
 }
