@@ -5,7 +5,7 @@ import { type ActorRefFrom, createActor } from 'xstate';
 import type { CashAcceptor } from '#hal/cash-acceptor.ts';
 import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, type Clock, type Random, withDeadline } from '#protocol/base/clock.ts';
-import { ConfigError } from '#protocol/base/errors.ts';
+import { ConfigError, endProgram } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
@@ -32,6 +32,7 @@ import { KeptPairing, noteOperator, setOperator } from './identity/operator.ts';
 import { cashInMachine } from './machines/cash-in.ts';
 import { cashOutMachine } from './machines/cash-out.ts';
 import { effect } from './machines/effect.ts';
+import { machineClock } from './machines/machine-clock.ts';
 import { spireMachine } from './machines/spire.ts';
 import { type NostrSide, type OpenRelays, openNostr } from './nostr.ts';
 import type { Parts } from './parts.ts';
@@ -337,7 +338,7 @@ class RunningAgent implements Agent {
         }),
       },
     });
-    return createActor(machine, {
+    const actor = createActor(machine, {
       clock: machineClock(clock),
       inspect: (event) => {
         if (event.type !== '@xstate.snapshot') return;
@@ -345,6 +346,9 @@ class RunningAgent implements Agent {
         this.#change();
       },
     });
+    // XState itself would end it too, by a timer of the system's clock.
+    actor.subscribe({ error: endProgram });
+    return actor;
   }
 
   #createService(sealing: SealingKey): SpireService {
@@ -475,25 +479,4 @@ class RunningAgent implements Agent {
     await this.#nostr.close();
     this.store.close();
   }
-}
-
-/** XState's timers on our clock. */
-function machineClock(clock: Clock) {
-  const timers = new Map<number, CancelTimer>();
-  let last = 0;
-  return {
-    setTimeout: (task: (...args: unknown[]) => void, delayMs: number): number => {
-      const id = ++last;
-      const fire = () => {
-        timers.delete(id);
-        task();
-      };
-      timers.set(id, clock.after(delayMs, fire));
-      return id;
-    },
-    clearTimeout: (id: number): void => {
-      timers.get(id)?.();
-      timers.delete(id);
-    },
-  };
 }

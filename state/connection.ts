@@ -1,7 +1,7 @@
 /** The database as the tables see it: prepared statements, one commit at a time, one error. */
 import assert from 'node:assert/strict';
 import { types } from 'node:util';
-import { StoreError } from '#protocol/base/errors.ts';
+import { endProgram, StoreError } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
 import type { Database } from './database.ts';
 import { type DiskFault, diskFaultOf, endsWriting, storeError } from './store-error.ts';
@@ -199,9 +199,7 @@ export class Connection {
         // The commit stands whatever a listener does: its caller must not read this as a failed
         // write and repeat it. A throwing listener is a bug, so the process dies by itself.
         this.#log.fatal({ err }, 'journal listener failed');
-        setImmediate(() => {
-          throw err;
-        });
+        endProgram(err);
       }
       this.#due.shift();
     }

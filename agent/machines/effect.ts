@@ -1,6 +1,7 @@
 /** Effects of the machines: invoked promise actors, declared as stubs and supplied by main.ts. */
 import assert, { AssertionError } from 'node:assert';
 import { fromPromise, type PromiseActorLogic } from 'xstate';
+import { endProgram } from '#protocol/base/errors.ts';
 
 /** An effect that a machine names but does not have; `provide` replaces it. */
 export function stub<Output, Input = undefined>(name: string): PromiseActorLogic<Output, Input> {
@@ -9,8 +10,7 @@ export function stub<Output, Input = undefined>(name: string): PromiseActorLogic
 
 /**
  * Makes an effect of an async function. It resolves with an outcome union; a rejection is an
- * unforeseen fault and ends in `needsOperator`. A failed assertion kills the process instead:
- * XState
+ * unforeseen fault and ends in `needsOperator`. A failed assertion ends the program instead: XState
  * would hand it to `onError`, and a bug would be served to a customer.
  */
 export function effect<Output, Input = undefined>(
@@ -20,11 +20,7 @@ export function effect<Output, Input = undefined>(
     try {
       return await run(input, signal);
     } catch (error) {
-      if (error instanceof AssertionError) {
-        setImmediate(() => {
-          throw error;
-        });
-      }
+      if (error instanceof AssertionError) endProgram(error);
       throw error;
     }
   });

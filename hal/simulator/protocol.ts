@@ -1,5 +1,5 @@
 /** What a protocol tells of its simulated devices, for the table in `models.ts`. */
-import type { Clock } from '#protocol/base/clock.ts';
+import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { SimulatedDevice } from './device.ts';
 
 /** A cassette of a simulated dispenser. */
@@ -15,6 +15,8 @@ export interface SimulatedContents {
   readonly currency: string;
   /** Cassettes of a dispenser, by position. */
   readonly cassettes: Readonly<Record<string, SimulatedCassette>>;
+  /** What a device draws its secrets from; the system, where none is given. */
+  readonly random?: Random;
 }
 
 /** One protocol's devices. */

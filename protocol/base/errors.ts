@@ -77,3 +77,13 @@ export function systemCode(error: unknown): unknown {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * Ends the program by an error that nobody catches, in a moment: a bug is served to no customer,
+ * and systemd starts the program again. Whoever calls it comes to an end first.
+ */
+export function endProgram(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}

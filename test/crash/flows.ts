@@ -3,6 +3,7 @@ import { makeSimulatedDevice } from '#hal/simulator/models.ts';
 import type { SimulatedCassette } from '#hal/simulator/protocol.ts';
 import type { Clock } from '#protocol/base/clock.ts';
 import type { Doing } from '#test/simulation/plan.ts';
+import { seededRandom } from '#test/support/seeded-random.ts';
 import type { DeviceChoice } from '#test/support/whole-machine.ts';
 import type { Crash } from './moments.ts';
 
@@ -87,7 +88,8 @@ export function deviceChoices(
   watch: (port: 'validator' | 'dispenser', device: ReturnType<DeviceChoice['make']>) => void,
 ): { readonly validator: DeviceChoice; readonly dispenser: DeviceChoice } {
   const make = (port: 'validator' | 'dispenser', protocol: string) => (clock: Clock) => {
-    const contents = { currency: 'USD', cassettes: CASSETTES };
+    const random = seededRandom('device');
+    const contents = { currency: 'USD', cassettes: CASSETTES, random };
     const device = makeSimulatedDevice(protocol, undefined, clock, contents);
     watch(port, device);
     return device;

@@ -245,7 +245,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take a document for the counts of now',
-    run: 'mutants:13',
+    run: 'mutants:10',
     edits: [
       {
         file: 'agent/documents/apply-cassettes.ts',
@@ -297,10 +297,10 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: MAIN,
-        from: `    return createActor(machine, {
+        from: `    const actor = createActor(machine, {
 `,
         to: `    const kept = this.store.facts.get('snapshot')?.value;
-    return createActor(machine, {
+    const actor = createActor(machine, {
       ...(kept ? { snapshot: JSON.parse(String(kept)) } : {}),
 `,
       },

@@ -15,6 +15,7 @@ import type { SimulatedCassette } from '#hal/simulator/protocol.ts';
 import { type Clock, systemRandom } from '#protocol/base/clock.ts';
 import { ConfigError } from '#protocol/base/errors.ts';
 import { silentLog } from '#protocol/base/log.ts';
+import { seededRandom } from '#test/support/seeded-random.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import type { DeviceChoice } from '#test/support/whole-machine.ts';
 import type { Dice } from './dice.ts';
@@ -146,5 +147,7 @@ function makeDevice(
   }
   const known = simulatedProtocols[protocol];
   if (!known) throw new Error(`there is no simulated ${protocol}`);
-  return known.make(model, clock, { currency: CURRENCY, cassettes });
+  // Drawn alike in every run; what the driver draws is the plan's.
+  const random = seededRandom('device');
+  return known.make(model, clock, { currency: CURRENCY, cassettes, random });
 }

@@ -1,7 +1,7 @@
 /** A small part of the simulation, and every history that once broke a promise. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { cheapCrypto } from '#test/support/cheap-crypto.ts';
 import { runPlan } from './episode.ts';
 import { mutations } from './mutations.ts';
@@ -30,17 +30,24 @@ test('machines that are left alone serve everybody, and their books agree', asyn
   }
 });
 
-test('the same seed gives the same run', async () => {
+test.each([
+  ['as it comes', 'again 3', 10],
+  ['a program that ends itself for its disk', 'x3:5', 40],
+  ['a validator that agrees on secret keys', 'd:76', 12],
+])('the same seed gives the same run, by no timer of the system: %s', async (_, seed, actions) => {
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  onTestFinished(() => timers.mockRestore());
   const tell = async () => {
     const lines: string[] = [];
-    const plan = planOf('again 3');
-    const few = { ...plan, actions: plan.actions.slice(0, 10) };
+    const plan = planOf(seed);
+    const few = { ...plan, actions: plan.actions.slice(0, actions) };
     const options = { makeCrypto: () => cheapCrypto(), tell: (line: string) => lines.push(line) };
     return { result: await runPlan(few, options), lines };
   };
   const first = await tell();
   expect(first.lines.length).toBeGreaterThan(20);
   expect(await tell()).toEqual(first);
+  expect(timers).not.toHaveBeenCalled();
 });
 
 test('the shortest history keeps what breaks the promise and leaves out all else', async () => {

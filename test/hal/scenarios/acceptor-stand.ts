@@ -132,7 +132,7 @@ export class AcceptorStand {
   /** Put together; nothing is open yet. */
   static async made(kind: LineKind, what: AcceptorCase): Promise<AcceptorStand> {
     const { protocol, model, channels } = what;
-    const contents = { currency: 'USD', cassettes: {} };
+    const contents = { currency: 'USD', cassettes: {}, random: seededRandom('device') };
     const line = await makeLine(kind, (clock) =>
       makeSimulatedDevice(protocol, model, clock, contents),
     );
