@@ -7,6 +7,7 @@ import type { CashDispenser } from '#hal/cash-dispenser.ts';
 import { type CancelTimer, type Clock, type Random, withDeadline } from '#protocol/base/clock.ts';
 import { ConfigError, endProgram } from '#protocol/base/errors.ts';
 import type { Log } from '#protocol/base/log.ts';
+import { CorrectedClock } from '#protocol/corrected-clock.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
 import type { NostrCrypto } from '#protocol/signer/nostr-crypto.ts';
@@ -116,6 +117,7 @@ function bootId(random: Random): string {
  */
 export function startAgent(options: AgentOptions): Agent {
   const { config, clock, random, log } = options;
+  const time = new CorrectedClock({ clock, log: log.child({ room: 'protocol' }) });
   const folder = config.paths.state;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const sealing = openSealingKey(folder, options.credentialsFolder, random);
@@ -128,7 +130,7 @@ export function startAgent(options: AgentOptions): Agent {
   const pairing = new KeptPairing(pairingFile, loadPairing(folder, pairingFile));
   const store = openStore({
     path: join(folder, 'state.sqlite'),
-    clock,
+    clock: time.world,
     random,
     log: log.child({ room: 'state' }),
     sealingKey: sealing.key,
@@ -138,14 +140,15 @@ export function startAgent(options: AgentOptions): Agent {
   });
   const { openRelays, crypto } = options;
   const nostr = openNostr({
-    ...{ store, clock, random, log, openRelays, crypto },
+    ...{ store, clock, time, random, log, openRelays, crypto },
     pairing: pairing.current,
     savePairing: (changed) => pairing.saveRelays(changed),
     signatureCaps: config.signer.caps.map(({ count, minutes }) => {
       return { count, windowMs: minutes * 60_000 };
     }),
   });
-  return new RunningAgent(options, pairing, store, nostr, sealing).start();
+  const corrected = { ...options, clock: time.world };
+  return new RunningAgent(corrected, pairing, store, nostr, sealing).start();
 }
 
 /** Everything that runs, and the order in which it starts and ends. */

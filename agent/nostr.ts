@@ -1,7 +1,7 @@
 /** The Nostr side put together: relays, bunker, wallet calls and documents of one pairing. */
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
-import { CorrectedClock } from '#protocol/corrected-clock.ts';
+import type { CorrectedClock } from '#protocol/corrected-clock.ts';
 import { AnchorReader } from '#protocol/documents/anchor.ts';
 import { DocumentInbox } from '#protocol/documents/inbox.ts';
 import { DocumentPublisher, type DocumentPublisherOptions } from '#protocol/documents/publisher.ts';
@@ -55,7 +55,10 @@ export interface NostrOptions {
   /** Writes the pairing to the disk; when it returns, it is there. @throws StoreError */
   readonly savePairing: (pairing: Pairing) => void;
   readonly store: Store;
+  /** The machine's own. */
   readonly clock: Clock;
+  /** The same, corrected by what is heard here. */
+  readonly time: CorrectedClock;
   readonly random: Random;
   readonly log: Log;
   /** The bunker's caps, as the operator tells them. */
@@ -74,9 +77,8 @@ const SIGNATURES = 'signatures';
 
 /** Opens links and clients; nothing is awaited, everything finds its relay when it is there. */
 export function openNostr(options: NostrOptions): NostrSide {
-  const { pairing, random } = options;
+  const { pairing, random, time } = options;
   const log = options.log.child({ room: 'protocol' });
-  const time = new CorrectedClock({ clock: options.clock, log });
   const crypto = options.crypto ?? createNostrCrypto(random);
   const links = openLinks(options, time, log);
   const asClient = authenticateWithKey({ key: pairing.clientKey, clock: time, crypto });

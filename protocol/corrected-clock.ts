@@ -76,7 +76,18 @@ export class CorrectedClock implements Clock {
   readonly #dates = new Map<string, Pick<Anchor, 'unixMsAtZero' | 'heardAtMs'>>();
   readonly #listeners = new Set<() => void>();
   #anchor: Anchor | undefined;
+  #knownSinceUnixMs: number | undefined;
   #doubt: string | undefined;
+
+  /**
+   * The same, for what is written down: a correction that nobody confirms any more still holds.
+   * What happened before the own clock jumped is still before what came after.
+   */
+  readonly world: Clock = {
+    now: () => this.#clock.now() + this.#correctionMs(),
+    monotonic: () => this.#clock.monotonic(),
+    after: (delayMs, task) => this.#clock.after(delayMs, task),
+  };
 
   constructor(options: CorrectedClockOptions) {
     this.#clock = options.clock;
@@ -84,8 +95,7 @@ export class CorrectedClock implements Clock {
   }
 
   now(): number {
-    const offsetMs = this.#isTurnOfAnchor() ? (this.offsetMs() ?? 0) : 0;
-    return this.#clock.now() + (Math.abs(offsetMs) > NOISE_MS ? Math.round(offsetMs) : 0);
+    return this.#isTurnOfAnchor() ? this.world.now() : this.#clock.now();
   }
 
   monotonic(): number {
@@ -100,6 +110,11 @@ export class CorrectedClock implements Clock {
   offsetMs(): number | undefined {
     if (!this.#anchor) return undefined;
     return this.#anchor.unixMsAtZero + this.#clock.monotonic() - this.#clock.now();
+  }
+
+  /** When it became known what the time is; undefined while nobody knows. */
+  get knownSinceUnixMs(): number | undefined {
+    return this.#knownSinceUnixMs;
   }
 
   /** How the machine's own clock stands now. */
@@ -156,6 +171,11 @@ export class CorrectedClock implements Clock {
     this.#tell();
   }
 
+  #correctionMs(): number {
+    const offsetMs = this.offsetMs() ?? 0;
+    return Math.abs(offsetMs) > NOISE_MS ? Math.round(offsetMs) : 0;
+  }
+
   #isTurnOfAnchor(): boolean {
     if (!this.#anchor) return false;
     const unheardMs = this.#clock.monotonic() - this.#anchor.heardAtMs - WALLET_HOLDS_MS;
@@ -171,6 +191,7 @@ export class CorrectedClock implements Clock {
     const before = this.#anchor;
     const kindBefore = this.verdict().kind;
     this.#anchor = anchor;
+    this.#knownSinceUnixMs ??= anchor.unixMsAtZero + anchor.heardAtMs;
     const verdict = this.verdict();
     const moved = before ? Math.abs(anchor.unixMsAtZero - before.unixMsAtZero) : Infinity;
     if (moved <= NOISE_MS && verdict.kind === kindBefore) return;

@@ -40,6 +40,9 @@ const LATE_MS = 600_000;
 /** Longer than any driver waits for the end of one command, ms. */
 const COMMAND_MAX_MS = 180_000;
 
+/** Cause of a correction: more came out of a place than the book had. No note has moved. */
+export const BOOK_SHORT = 'bookShort';
+
 const POLICY = recoveryPolicy.dispense;
 
 const unitCount = z.object({ position: z.int().transform(position), count: z.int().positive() });
@@ -243,6 +246,10 @@ function isCountedSince(
   return counted !== undefined && sinceUnixMs !== undefined && counted > sinceUnixMs;
 }
 
+/** When a command can have ended at the latest. The clock may be wrong after a start. */
+const endOf = (begunAtUnixMs: number, nowUnixMs: number): number =>
+  Math.max(begunAtUnixMs, Math.min(nowUnixMs, begunAtUnixMs + COMMAND_MAX_MS));
+
 /**
  * Moves notes out of a bay, inside a commit. A count that the book does not have was wrong: it is
  * put right first. Notes of an act that was begun, `begunAtUnixMs`, before the last count were
@@ -266,7 +273,7 @@ export function bookOut(
   const common = {
     currency: config.currency,
     value: unit.value,
-    atUnixMs: Math.min(now, (begunAtUnixMs ?? now) + COMMAND_MAX_MS),
+    atUnixMs: begunAtUnixMs === undefined ? now : endOf(begunAtUnixMs, now),
     ...(transactionId === undefined ? {} : { transactionId }),
   };
   if (isCountedSince(parts, bay, begunAtUnixMs)) {
@@ -275,7 +282,7 @@ export function bookOut(
   }
   const missing = count - store.ledger.count(from, unit.value);
   if (missing > 0) {
-    const cause = 'bookShort';
+    const cause = BOOK_SHORT;
     store.ledger.move({ ...common, from: 'unaccounted', to: from, count: missing, cause });
   }
   store.ledger.move({ ...common, from, to, count, cause: 'dispense' });

@@ -7,16 +7,30 @@ import type { Accuracy, CashUnit } from '#state/cash-units.ts';
 import type { JsonObject } from '#state/json.ts';
 import { bayAccount } from '#state/note-ledger.ts';
 import type { Store } from '#state/store.ts';
+import { BOOK_SHORT } from '../cash-out/dispense-batch.ts';
 import type { Config } from '../config.ts';
 import { doubtedAtUnixMs } from '../exchange/doubt.ts';
+
+/** Cause of every movement that a document makes; such movements are no notes that moved. */
+const OPERATOR_DOCUMENT = 'operatorDocument';
 
 /** A document to be applied, with the moment that its counts are about. */
 export interface CassettesStatement {
   readonly document: CassettesDocument;
-  /** The event's `created_at` by our clock, Unix ms. */
+  /** The event's `created_at`, Unix ms. */
   readonly asOfUnixMs: number;
-  /** False while nobody knows how far our clock is off. */
-  readonly isClockKnown: boolean;
+  readonly nowUnixMs: number;
+  /** When it became known what the time is; undefined while nobody knows. */
+  readonly timeKnownSinceUnixMs: number | undefined;
+}
+
+/** What lies further ahead was written by a clock that was wrong, ms: the noise is far below it. */
+const AHEAD_MS = 60_000;
+
+/** When something was written down, at the latest: before the time was known, if it lies ahead. */
+function atLatest(writtenUnixMs: number, terms: CassettesStatement): number {
+  const { nowUnixMs, timeKnownSinceUnixMs = writtenUnixMs } = terms;
+  return writtenUnixMs > nowUnixMs + AHEAD_MS ? timeKnownSinceUnixMs : writtenUnixMs;
 }
 
 /** How a bay may change from afar, and what it counts in. */
@@ -81,12 +95,13 @@ type Terms = CassettesStatement & CassettesRules & { readonly isEmptyMachine: bo
 function applyBay(store: Store, bay: BayStatement, terms: Terms): JsonObject {
   const { position } = bay;
   const held = store.cashUnits.get(position);
-  if (held?.countedAtUnixMs !== undefined && held.countedAtUnixMs > terms.asOfUnixMs) {
+  const { countedAtUnixMs } = held ?? {};
+  if (countedAtUnixMs !== undefined && atLatest(countedAtUnixMs, terms) > terms.asOfUnixMs) {
     return { position, result: 'ignored', why: 'counted by hand since' };
   }
-  const { currency, asOfUnixMs } = terms;
+  const { currency } = terms;
   const value = minorOfDenomination(bay.denomination, currency);
-  const since = movedSince(store, position, asOfUnixMs);
+  const since = movedSince(store, position, terms);
   // More handed out since than it says there were: the document is wrong, and so is any count.
   const target = Math.max(0, bay.count + since.sum);
   const before = held === undefined ? 0 : store.ledger.count(bayAccount(position), held.value);
@@ -98,14 +113,15 @@ function applyBay(store: Store, bay: BayStatement, terms: Terms): JsonObject {
   correct(store, position, { currency, value, target });
   const isContradicted = bay.count + since.sum < 0;
   // Without a clock, notes that moved may have moved before or after the document was written.
-  const isDoubtful = isContradicted || (!terms.isClockKnown && since.hasHistory);
+  const isDoubtful =
+    isContradicted || (terms.timeKnownSinceUnixMs === undefined && since.hasHistory);
   const unit: CashUnit = {
     ...held,
     position,
     currency,
     value,
     parked: parks || held?.parked === true,
-    accuracy: isDoubtful ? 'inaccurate' : accuracyOf(store, held, asOfUnixMs),
+    accuracy: isDoubtful ? 'inaccurate' : accuracyOf(store, held, terms),
   };
   store.cashUnits.put(unit);
   const { parked, accuracy } = unit;
@@ -126,28 +142,31 @@ function applyBay(store: Store, bay: BayStatement, terms: Terms): JsonObject {
  * `set`, unless the bay came into doubt after the document was written: a dispense of which nobody
  * knows how it ended is on no side of the sum, and a restored state knows no counts (design 8).
  */
-function accuracyOf(store: Store, held: CashUnit | undefined, asOfUnixMs: number): Accuracy {
+function accuracyOf(store: Store, held: CashUnit | undefined, terms: Terms): Accuracy {
   const wasSure = held === undefined || held.accuracy === 'accurate' || held.accuracy === 'set';
   if (wasSure) return 'set';
-  if ((doubtedAtUnixMs({ store }, held.position) ?? 0) > asOfUnixMs) return held.accuracy;
+  const { asOfUnixMs } = terms;
+  const doubtedAt = doubtedAtUnixMs({ store }, held.position) ?? 0;
+  if (atLatest(doubtedAt, terms) > asOfUnixMs) return held.accuracy;
   const isLaterDoubt = store.obligations
     .list()
     .some(
       ({ kind, createdAtUnixMs }) =>
-        (kind === 'dispenseUnknown' || kind === 'restored') && createdAtUnixMs > asOfUnixMs,
+        (kind === 'dispenseUnknown' || kind === 'restored') &&
+        atLatest(createdAtUnixMs, terms) > asOfUnixMs,
     );
   return isLaterDoubt ? held.accuracy : 'set';
 }
 
 /**
  * Notes that moved into a bay less those that moved out of it after an instant, of whatever value
- * the books took them for. What comes from `unaccounted`, or goes there, puts the books right: no
- * note has moved, and the newer document states anew what was corrected.
+ * the books took them for. Corrections are no notes that moved: the newer document states anew what
+ * they corrected.
  */
 function movedSince(
   store: Store,
   position: Position,
-  asOfUnixMs: number,
+  terms: Terms,
 ): { readonly sum: number; readonly hasHistory: boolean } {
   const account = bayAccount(position);
   let sum = 0;
@@ -155,10 +174,10 @@ function movedSince(
   let afterSeq = 0;
   for (;;) {
     const page = store.ledger.movements({ account, afterSeq, limit: PAGE });
-    for (const { atUnixMs, from, to, count } of page) {
-      if (from === 'unaccounted' || to === 'unaccounted') continue;
+    for (const { atUnixMs, cause, to, count } of page) {
+      if (cause === OPERATOR_DOCUMENT || cause === BOOK_SHORT) continue;
       hasHistory = true;
-      if (atUnixMs > asOfUnixMs) sum += to === account ? count : -count;
+      if (atLatest(atUnixMs, terms) > terms.asOfUnixMs) sum += to === account ? count : -count;
     }
     afterSeq = page.at(-1)?.seq ?? afterSeq;
     if (page.length < PAGE) return { sum, hasHistory };
@@ -173,7 +192,7 @@ function correct(
 ): void {
   const { currency, value, target } = wanted;
   const bay = bayAccount(position);
-  const cause = 'operatorDocument';
+  const cause = OPERATOR_DOCUMENT;
   let difference = target;
   for (const { count, ...note } of store.ledger.balance(bay)) {
     if (note.value === value && note.currency === currency) difference = target - count;

@@ -37,8 +37,8 @@ export interface IncomingOptions {
   readonly positions: readonly Position[];
   /** Whether the dispenser can hand out such notes from there; absent where it takes any. */
   holds?(notes: UnitNotes): boolean;
-  /** The operator's time less ours, ms; undefined while nobody knows. */
-  clockOffsetMs(): number | undefined;
+  /** When it became known what the time is, Unix ms; undefined while nobody knows. */
+  timeKnownSince(): number | undefined;
   /** True between transactions and outside an exchange. */
   mayApply(): boolean;
   /** Called after a change of fees, cap or counts. */
@@ -50,11 +50,9 @@ type AcceptedCassettes = Accepted & { readonly document: CassettesDocument };
 
 /** Longest reason that is kept, characters; the table's own bound is the same. */
 const REASON_MAX = 2_000;
-/**
- * Offsets up to this are the noise of whole seconds and of the line, ms; correcting by them would
- * move the instant of a document that was right.
- */
-const OFFSET_NOISE_MS = 2_000;
+
+/** When the operator wrote it, Unix ms. */
+const asOf = ({ created_at: createdAt }: SignedEvent): number => createdAt * 1000;
 
 /** See the head of the file. */
 export class IncomingDocuments {
@@ -103,7 +101,7 @@ export class IncomingDocuments {
   #apply({ document, event }: Accepted): JsonObject {
     if (document.type !== 'technicians') return {};
     const { store, clock } = this.#options;
-    const asOfUnixMs = this.#asOf(event);
+    const asOfUnixMs = asOf(event);
     const statement = { document, asOfUnixMs, nowUnixMs: clock.now(), eventId: event.id };
     return { technicians: applyTechnicians(store, statement) };
   }
@@ -136,15 +134,9 @@ export class IncomingDocuments {
   }
 
   #statementOf({ document, event }: AcceptedCassettes): CassettesStatement {
-    const isClockKnown = this.#options.clockOffsetMs() !== undefined;
-    return { document, asOfUnixMs: this.#asOf(event), isClockKnown };
-  }
-
-  /** When an event was made, by our clock, Unix ms. */
-  #asOf({ created_at: createdAt }: SignedEvent): number {
-    const offsetMs = this.#options.clockOffsetMs();
-    const isNoise = offsetMs === undefined || Math.abs(offsetMs) <= OFFSET_NOISE_MS;
-    return createdAt * 1000 - (isNoise ? 0 : offsetMs);
+    const { clock, timeKnownSince } = this.#options;
+    const timeKnownSinceUnixMs = timeKnownSince();
+    return { document, asOfUnixMs: asOf(event), nowUnixMs: clock.now(), timeKnownSinceUnixMs };
   }
 
   #lastApplied(type: IncomingTypeName): IncomingDocument | undefined {

@@ -20,7 +20,7 @@ export interface OperatorDocumentsOptions
   readonly nostr: {
     readonly inbox: Pick<DocumentInbox, 'open'>;
     readonly publisher: OutgoingOptions['publisher'];
-    readonly time: Pick<CorrectedClock, 'offsetMs'>;
+    readonly time: Pick<CorrectedClock, 'knownSinceUnixMs'>;
   };
   readonly pairing: Pick<Pairing, 'operatorPubkey'>;
 }
@@ -39,7 +39,7 @@ export class OperatorDocuments {
     this.#options = options;
     this.#incoming = new IncomingDocuments({
       ...options,
-      clockOffsetMs: () => nostr.time.offsetMs(),
+      timeKnownSince: () => nostr.time.knownSinceUnixMs,
     });
     const { operatorPubkey } = pairing;
     this.#outgoing = new OutgoingDocuments({

@@ -15,6 +15,7 @@ import {
   type NoteMove,
 } from '#state/note-ledger.ts';
 import type { Store } from '#state/store.ts';
+import { BOOK_SHORT } from '../cash-out/dispense-batch.ts';
 import {
   type BayStanding,
   type BoxStanding,
@@ -159,7 +160,7 @@ export function bookDifference(
   for (let left = due; left.length > 0; ) {
     const next = left.find((move) => isThere(store, move)) ?? left[0];
     assert(next !== undefined, 'a move is left');
-    fill(store, currency, next, cause('bookShort'));
+    fill(store, currency, next);
     const { from, to, value, count, what } = next;
     store.ledger.move({ from, to, value, count, currency, cause: cause(what) });
     left = left.filter((move) => move !== next);
@@ -171,10 +172,11 @@ const isThere = (store: Store, { from, value, count }: PlannedMove): boolean =>
   OUTSIDE.has(from) || store.ledger.count(from, value) >= count;
 
 /** A device has drawn notes meanwhile that the answers did not know of: the books are put right. */
-function fill(store: Store, currency: string, move: PlannedMove, cause: string): void {
+function fill(store: Store, currency: string, move: PlannedMove): void {
   const { from, value, count } = move;
   if (OUTSIDE.has(from)) return;
   const missing = count - store.ledger.count(from, value);
   if (missing <= 0) return;
+  const cause = BOOK_SHORT;
   store.ledger.move({ from: 'unaccounted', to: from, value, count: missing, currency, cause });
 }

@@ -102,12 +102,16 @@ describe('a corrected clock', () => {
     clock.heardWallet(own.now() + 70_000);
     await own.advance(600_000);
     const turns: number[] = [];
+    const written: number[] = [];
     for (let minute = 0; minute < 6; minute++) {
       await own.advance(30_000);
       turns.push(clock.now() - own.now());
+      written.push(clock.world.now() - own.now());
       await own.advance(30_000);
     }
     expect(turns).toEqual([0, 70_000, 0, 70_000, 0, 70_000]);
+    // What is written down keeps to one time.
+    expect(new Set(written)).toEqual(new Set([70_000]));
     clock.heardWallet(own.now() + 70_000);
     expect(clock.now() - own.now()).toBe(70_000);
     expect(clock.verdict().kind).toBe('wrong');

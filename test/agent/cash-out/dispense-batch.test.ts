@@ -355,7 +355,8 @@ test('more than the book has, of notes that the operator’s document tells of l
   });
   const bays = [{ position: position(3), denomination: 50, count: 6 }];
   const document = { type: 'cassettes', bays } as const;
-  const statement = { document, asOfUnixMs, isClockKnown: true };
+  const now = { nowUnixMs: clock.now(), timeKnownSinceUnixMs: 0 };
+  const statement = { document, asOfUnixMs, ...now };
   store.commit(() => applyCassettes(store, statement, config));
   expect(store.ledger.balance('bay:3')).toMatchObject([{ value: 5_000, count: 3 }]);
   expect(store.verify().problems).toEqual([]);
@@ -414,7 +415,8 @@ test('a command that is settled long after is dated by when it was: who counted 
       return { position: bay, denomination: value / 100, count: counted[at] ?? 0 };
     });
     const document = { type: 'cassettes', bays } as const;
-    const statement = { document, asOfUnixMs, isClockKnown: true };
+    const now = { nowUnixMs: clock.now(), timeKnownSinceUnixMs: 0 };
+    const statement = { document, asOfUnixMs, ...now };
     return store.commit(() => applyCassettes(store, statement, config));
   };
   state(beforeUnixMs + 1_800_000);

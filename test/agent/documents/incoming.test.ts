@@ -180,22 +180,6 @@ describe('cassettes', () => {
     expect(bayOf(store, 1)?.count).toBe(60);
   });
 
-  test.each([
-    [-600_000, 93],
-    [-1_500, 86],
-  ])('are dated by our clock when it is known to be off by %d ms', async (offsetMs, count) => {
-    const { keeper, said, clock, state, store } = await makeFilled();
-    await clock.advance(600_000);
-    dispense(store, 1, 7);
-    await clock.advance(60_000);
-    state.offsetMs = offsetMs;
-    // By the operator's clock, which may be ten minutes behind ours, it is now this second.
-    const writtenSec = Math.floor(clock.now() / 1000) - 600;
-    const positions = { 1: twenty(93), 2: twenty(99) };
-    await said(keeper.publishDocument('bitspire-cassettes', { positions }, writtenSec));
-    expect(bayOf(store, 1)?.count).toBe(count);
-  });
-
   test('older than a count by hand change nothing in that bay', async () => {
     const { keeper, said, clock, store } = await makeFilled();
     await clock.advance(60_000);
@@ -285,7 +269,7 @@ describe('cassettes', () => {
   test('without a known clock leave doubt where notes have moved, and only there', async () => {
     const { keeper, start, said, clock } = makeWorld();
     const { state, store } = start();
-    state.offsetMs = undefined;
+    state.knownSinceUnixMs = undefined;
     await said(keeper.publishCassettes({ 1: twenty(100), 2: twenty(100) }));
     expect(bayOf(store, 1)).toEqual(held(2_000, 100));
     dispense(store, 1, 1);

@@ -122,7 +122,7 @@ function newMachine(path: string) {
     clock,
     log: silentLog,
     positions: POSITIONS,
-    clockOffsetMs: () => 0,
+    timeKnownSince: () => 0,
     mayApply: () => twin.isIdle,
     changed: () => undefined,
   });
@@ -189,6 +189,7 @@ async function take(machine: ReturnType<typeof newMachine>, one: Step): Promise<
       const held = twin.bays.get(one.at);
       countByHand(store, clock, one.at, one.count);
       if (!held) return;
+      held.moved.push({ at: clock.now(), notes: one.count - held.count });
       held.count = one.count;
       held.countedAt = clock.now();
     }

@@ -104,9 +104,9 @@ export function makeWorld(fields: Record<string, unknown> = {}) {
       },
     });
     const board = new ReasonBoard();
-    const state: { isIdle: boolean; offsetMs: number | undefined; changes: number } = {
+    const state: { isIdle: boolean; knownSinceUnixMs: number | undefined; changes: number } = {
       isIdle: true,
-      offsetMs: 0,
+      knownSinceUnixMs: 0,
       changes: 0,
     };
     const documents = new OperatorDocuments({
@@ -115,7 +115,7 @@ export function makeWorld(fields: Record<string, unknown> = {}) {
       board,
       clock,
       log,
-      nostr: { inbox, publisher, time: { offsetMs: () => state.offsetMs } },
+      nostr: { inbox, publisher, time: state },
       pairing: { operatorPubkey },
       positions: POSITIONS,
       mayApply: () => state.isIdle,

@@ -1,6 +1,6 @@
 /** Corners of the exchange: bays nobody ever named, devices and disks that act up in the middle. */
 import { createHash } from 'node:crypto';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { bookOut } from '#agent/cash-out/dispense-batch.ts';
 import { faceOf } from '#agent/exchange/faces.ts';
 import { runTest } from '#agent/exchange/test-dispense.ts';
@@ -149,6 +149,27 @@ describe('on a whole machine', () => {
     expect(visit.counts()).toContain('bay:4 100: 9');
     expect(store.verify().ledger).toBe('ok');
   });
+});
+
+test('the books put right in an exchange that is given up: no note came in, when older counts arrive', async () => {
+  const visit = await Visit.begin();
+  onTestFinished(() => visit.machine.stop());
+  await visit.open();
+  const { store, machine } = visit;
+  await machine.clock.advance(2_000);
+  const stated = { '4': { denomination: 100, count: 20 } };
+  await machine.clock.resolve(machine.keeper.publishCassettes(stated));
+  await machine.clock.advance(2_000);
+  await visit.walkTo('box', { bays: { 4: { out: 4, load: 6 } } });
+  const parts = { store, config: machine.config, clock: machine.clock };
+  const [, , , unit] = store.cashUnits.list();
+  if (!unit) throw new Error('there is no fourth bay');
+  store.commit(() => bookOut(parts, undefined, unit.position, 'reject', 2));
+  visit.undo();
+  visit.abandon();
+  await machine.clock.advance(1);
+  // Twenty less the four that were counted out and the two that were rejected.
+  expect(visit.counts()).toContain('bay:4 100: 14');
 });
 
 test('a bay that is unknown already does not come into doubt again', async () => {

@@ -284,24 +284,6 @@ test('abandoned: bays that were touched are unknown, the others serve', async ()
   expect(machine.cashOut.offeredMinor).toContain(5_000);
 });
 
-test('abandoned: what was counted over is no note that came in, when the operator’s older count arrives', async () => {
-  visit = await Visit.begin();
-  const { machine } = visit;
-  await visit.open();
-  visit.answer({ kind: 'bay', choice: 'leave' });
-  await machine.clock.advance(2_000);
-  const stated = { '2': { denomination: 20, count: 14 } };
-  await machine.clock.resolve(machine.keeper.publishCassettes(stated));
-  await machine.clock.advance(2_000);
-  visit.answer({ kind: 'bay', choice: 'count' });
-  visit.answer({ kind: 'bayCount', count: 12 });
-  expect(visit.counts()).toContain('unaccounted 20: -22');
-  visit.abandon();
-  await machine.clock.advance(1);
-  // Twelve of the fourteen were taken out since.
-  expect(visit.counts()).toContain('bay:2 20: 2');
-});
-
 describe('the test dispense', () => {
   /** A test of the second bay, with a fault in the unit. */
   const brokenDispenser = async (name: string) => {

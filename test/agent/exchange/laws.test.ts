@@ -265,7 +265,7 @@ class Rig {
     return new IncomingDocuments({
       ...this.#now,
       positions: BAYS.map(position),
-      clockOffsetMs: () => 0,
+      timeKnownSince: () => 0,
       mayApply: () => !this.#desk.isOpen(),
       changed: () => undefined,
     });

@@ -7,6 +7,7 @@ import { type NostrSide, type OpenRelays, openNostr } from '#agent/nostr.ts';
 import type { Clock, Random } from '#protocol/base/clock.ts';
 import type { Log } from '#protocol/base/log.ts';
 import { Secret } from '#protocol/base/secret.ts';
+import { CorrectedClock } from '#protocol/corrected-clock.ts';
 import type { InboxReport } from '#protocol/documents/inbox.ts';
 import type { Pairing } from '#protocol/pairing/pairing.ts';
 import { PairingFile } from '#protocol/pairing/pairing-file.ts';
@@ -123,8 +124,9 @@ export class ChaosMachine {
 
   #open(): NostrSide {
     const { clock, random, crypto, openRelays, signatureCaps } = this.#options;
+    const time = new CorrectedClock({ clock, log: this.log });
     const nostr = openNostr({
-      ...{ clock, random, crypto, signatureCaps, store: this.store, log: this.log },
+      ...{ clock, time, random, crypto, signatureCaps, store: this.store, log: this.log },
       pairing: this.pairing,
       savePairing: (changed) => this.file.save(changed),
       openRelays: openRelays(this.log),
