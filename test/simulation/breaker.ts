@@ -6,7 +6,7 @@ import type { CommitPlan } from '#test/support/life.ts';
 import { diskError } from '#test/support/life.ts';
 import type { WholeMachine } from '#test/support/whole-machine.ts';
 import { Dice } from './dice.ts';
-import { type Disturbance, type Fault, nameOfFault, type Plan } from './plan.ts';
+import { clockFaults, type Disturbance, type Fault, nameOfFault, type Plan } from './plan.ts';
 
 type FaultOn<On extends Fault['on']> = Extract<Fault, { readonly on: On }>;
 
@@ -132,6 +132,11 @@ export class Breaker {
     return [...this.given.keys()].some((name) => misheard.test(name));
   }
 
+  /** What the machine holds for the time may be seconds off: by as much as a slow relay is late. */
+  get mayMistime(): boolean {
+    return clockFaults.some((name) => this.given.has(`clock.${name}`));
+  }
+
   /** Keeps what the operator has published, which a relay may send again when it is old. */
   keepHeads(): void {
     const { network, keeper } = this.#all;
@@ -152,6 +157,7 @@ export class Breaker {
     const machine = this.#all;
     machine.validatorCable.clearFaults();
     machine.dispenserCable.clearFaults();
+    machine.skewMs = 0;
     this.#setLine({});
     this.#healLines();
     this.#mendBunker();
@@ -215,9 +221,21 @@ export class Breaker {
         return this.#wallet(fault);
       case 'disk':
         return this.#giveDisk(fault);
+      case 'clock':
+        return this.#setClock(fault);
       case 'machine':
         return this.#arm(fault);
     }
+  }
+
+  #setClock({ name, byMs, forMs }: FaultOn<'clock'>): boolean {
+    const machine = this.#all;
+    if (machine.skewMs !== 0) return false;
+    machine.skewMs = { fast: byMs, slow: -byMs, reset: -machine.clock.now() }[name];
+    this.#later(forMs, () => {
+      machine.skewMs = 0;
+    });
+    return true;
   }
 
   #cable({ device, name, direction, ahead, ms }: FaultOn<'cable'>): boolean {

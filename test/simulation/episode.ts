@@ -56,6 +56,8 @@ const STARTS_MAX = 12;
 const DISK_LOOK_MS = 30_000;
 /** systemd waits so long before it starts a program that died. */
 const RESTART_MS = 2_000;
+/** A time that was corrected is off by no more, nor by what is too little to be corrected. */
+const MISTIMED_MS = 10_000;
 /** By then no command is under way any more, whatever the journal has of its end. */
 const FOUND_MS = 240_000;
 
@@ -289,7 +291,7 @@ class Episode implements Aftermath {
     const contents = this.#hands.fillBays();
     // Counts are as of a whole second, and what moved in it would be counted twice; who counts
     // does not hurry because the program has died.
-    await machine.clock.advance(1_100);
+    await machine.clock.advance(this.#breaker.mayMistime ? MISTIMED_MS : 1_100);
     this.watch.countsFrom(machine.clock.now());
     void machine.keeper.publishCassettes(contents);
   }

@@ -245,7 +245,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'take a document for the counts of now',
-    run: 'mutants:10',
+    run: 'mutants:13',
     edits: [
       {
         file: 'agent/documents/apply-cassettes.ts',
@@ -262,7 +262,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'agent/cash-out/dispense-batch.ts',
-        from: `    atUnixMs: Math.min(now, (begunAtUnixMs ?? now) + COMMAND_MAX_MS),
+        from: `    atUnixMs: begunAtUnixMs === undefined ? now : endOf(begunAtUnixMs, now),
 `,
         to: `    atUnixMs: now,
 `,
@@ -288,6 +288,17 @@ export const mutations: readonly Mutation[] = [
         file: 'state/database.ts',
         from: `{ name: 'synchronous', set: 'FULL', reads: 2 }`,
         to: `{ name: 'synchronous', set: 'NORMAL', reads: 1 }`,
+      },
+    ],
+  },
+  {
+    name: 'keep what happened by the clock of the computer',
+    run: 'mutants:22',
+    edits: [
+      {
+        file: MAIN,
+        from: 'const corrected = { ...options, clock: time.world };',
+        to: 'const corrected = { ...options, clock };',
       },
     ],
   },

@@ -88,6 +88,13 @@ export type Fault =
       readonly ahead: number;
       readonly times: number;
     }
+  /** The computer's clock is set wrong, and right again later. */
+  | {
+      readonly on: 'clock';
+      readonly name: (typeof clockFaults)[number];
+      readonly byMs: number;
+      readonly forMs: number;
+    }
   | {
       readonly on: 'machine';
       readonly name: (typeof deaths)[number];
@@ -118,6 +125,8 @@ export const walletFaults = [
   'foreignPreimages',
 ] as const;
 export const diskFaults = ['full', 'ioError'] as const;
+/** `reset`: it begins at 1970, as without a battery. */
+export const clockFaults = ['fast', 'slow', 'reset'] as const;
 export const deaths = ['powerCut', 'kill'] as const;
 
 /** A fault, so long after its action has begun. */
@@ -168,6 +177,7 @@ export const worldFaults: readonly string[] = [
   ...bunkerFaults.map((name) => `bunker.${name}`),
   ...walletFaults.map((name) => `wallet.${name}`),
   ...diskFaults.map((name) => `disk.${name}`),
+  ...clockFaults.map((name) => `clock.${name}`),
   ...deaths.map((name) => `machine.${name}`),
 ];
 
@@ -206,7 +216,8 @@ export function planOf(seed: string): Plan {
       const disturbances = disturbancesOf(own, common, chance);
       const short = shortfallsOf(new Dice(`shortfall ${id} of ${seed}`), doing, dispenser);
       const strain = isStrained ? strainOf(new Dice(`strain ${id} of ${seed}`), doing, common) : [];
-      return { id, doing, disturbances: [...disturbances, ...short, ...strain] };
+      const clock = clockOf(new Dice(`clock ${id} of ${seed}`), chance);
+      return { id, doing, disturbances: [...disturbances, ...short, ...strain, ...clock] };
     }),
   };
 }
@@ -302,6 +313,15 @@ function strainOf(dice: Dice, { kind }: Doing, pair: Pair): readonly Disturbance
   } as const;
   const disk = { afterMs: afterMs(), fault: full };
   return [...(dice.percent(70) ? [device] : []), ...(dice.percent(25) ? [disk] : [])];
+}
+
+/** A clock is off by seconds, which nobody minds, or by what puts the machine out of service. */
+function clockOf(dice: Dice, chance: number): readonly Disturbance[] {
+  if (!dice.percent(chance) || !dice.percent(12)) return [];
+  const name = dice.pick(clockFaults);
+  const byMs = dice.pick([3, 20, 45, 90, 600, 6 * 3_600, 40 * 86_400]) * SECOND_MS;
+  const forMs = dice.between(1, 1_800) * SECOND_MS;
+  return [{ afterMs: dice.between(0, 20_000), fault: { on: 'clock', name, byMs, forMs } }];
 }
 
 function faultOf(dice: Dice, pair: Pair): Fault {

@@ -57,11 +57,12 @@ export class Life {
   #logBytesLeft: number | undefined;
   #death: Death | undefined;
 
-  constructor(world: Clock, plan: CommitPlan = {}) {
+  /** `skewMs`: how far the wall clock of the computer that it runs on is off. */
+  constructor(world: Clock, plan: CommitPlan = {}, skewMs: () => number = () => 0) {
     this.#world = world;
     this.#plan = plan;
     this.clock = {
-      now: () => world.now(),
+      now: () => world.now() + skewMs(),
       monotonic: () => world.monotonic(),
       after: (delayMs, task) => this.#after(delayMs, task),
     };

@@ -141,6 +141,8 @@ export class WholeMachine {
   readonly hidden = new Map<string, Hidden>();
   /** A test has written a secret by intent, so that there is nothing to be proven. */
   isLeaky: boolean = false;
+  /** The computer's own wall clock less the world's, ms; devices and peers live in the world's. */
+  skewMs: number = 0;
   /** What all its lives have said. */
   readonly #said: string[] = [];
   readonly #options: MachineOptions;
@@ -245,7 +247,7 @@ export class WholeMachine {
   }
 
   start(): Agent {
-    const life = new Life(this.clock, this.#options.commitPlan);
+    const life = new Life(this.clock, this.#options.commitPlan, () => this.skewMs);
     this.life = life;
     const { clock } = life;
     const { random, config, crypto } = this;
