@@ -257,7 +257,9 @@ export async function takeUnexpectedCredit(
   const mayRepeat = acceptor.capabilities.repeatsCredit && !isNew;
   // One that waits stands for its repeats.
   if (!mayRepeat || unwrittenCredits.length === 0) {
-    unwrittenCredits.push(() => writeCredit(parts, value, mayRepeat));
+    // Who stood there is known now; a full disk may take it when somebody else does.
+    const evidence = openCashIn(parts);
+    unwrittenCredits.push(() => writeCredit(parts, value, mayRepeat, evidence));
   }
   if (writeCredits(parts)) await acceptor.confirmDeposit();
 }
@@ -288,15 +290,22 @@ export function writeCredits({ store, unwrittenCredits, unwrittenEnds }: Parts):
  * One of a device that may say each more than once is a repeat until a note was drawn in since.
  * Where it says each once, another one is another note whose way in went unheard.
  */
-function writeCredit(parts: Parts, value: MinorUnits | undefined, mayRepeat: boolean): void {
+function writeCredit(
+  parts: Parts,
+  value: MinorUnits | undefined,
+  mayRepeat: boolean,
+  evidence: CreditEvidence,
+): void {
   const { store } = parts;
   const isRepeat = mayRepeat && store.facts.get(LAST_CREDIT) !== undefined;
-  if (!isRepeat) oweCredit(parts, value);
+  if (!isRepeat) oweCredit(parts, value, evidence);
   else store.commit(() => store.journal.append('credit.repeated', { valueMinor: value ?? null }));
 }
 
 /** The cash-in that was open then: whoever stood there can say whether the note was theirs. */
-function openCashIn({ store }: Parts): { readonly cashInReference?: string } {
+type CreditEvidence = { readonly cashInReference?: string };
+
+function openCashIn({ store }: Parts): CreditEvidence {
   const open = store.transactions
     .listOpen()
     .find(({ kind, state }) => kind === 'cashIn' && state === 'accepting');
@@ -304,10 +313,9 @@ function openCashIn({ store }: Parts): { readonly cashInReference?: string } {
 }
 
 /** Books a credit that no deposit waits for, as owed. */
-function oweCredit(parts: Parts, value: MinorUnits | undefined): void {
+function oweCredit(parts: Parts, value: MinorUnits | undefined, evidence: CreditEvidence): void {
   const { store, config, random } = parts;
   const reference = newReference(random);
-  const evidence = openCashIn(parts);
   store.commit(() => {
     if (value !== undefined) {
       store.ledger.move({

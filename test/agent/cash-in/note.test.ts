@@ -377,6 +377,20 @@ describe('a credit that nobody waits for', () => {
     expect(rig.booked()).toEqual({ '20': 1 });
   });
 
+  test('that a full disk takes only when the next customer stands there, names the one before', async () => {
+    const disk = new Disk();
+    const rig = await new CashInRig({ openDatabase: failingDisk(disk) }).ready();
+    const { transactionId } = await open(rig);
+    const cashInReference = rig.store.transactions.get(transactionId)?.reference;
+    disk.isFull = true;
+    await expect(takeUnexpectedCredit(rig.parts, undefined, true)).rejects.toThrow(/disk is full/);
+    disk.isFull = false;
+    rig.store.commit(() => rig.store.transactions.update(transactionId, { state: 'offered' }));
+    await open(rig);
+    expect(writeCredits(rig.parts)).toBe(true);
+    expect(obligationsView(rig.parts)[0]?.evidence).toEqual({ cashInReference });
+  });
+
   test('that a full disk does not take, and is said again meanwhile: written once', async () => {
     const disk = new Disk();
     const rig = await new CashInRig({ openDatabase: failingDisk(disk) }).ready();
