@@ -10,27 +10,14 @@ import type { Store } from '#state/store.ts';
 import { BOOK_SHORT } from '../cash-out/dispense-batch.ts';
 import type { Config } from '../config.ts';
 import { doubtedAtUnixMs } from '../exchange/doubt.ts';
+import { type AsOf, isWrittenAfter } from './as-of.ts';
 
 /** Cause of every movement that a document makes; such movements are no notes that moved. */
 const OPERATOR_DOCUMENT = 'operatorDocument';
 
 /** A document to be applied, with the moment that its counts are about. */
-export interface CassettesStatement {
+export interface CassettesStatement extends AsOf {
   readonly document: CassettesDocument;
-  /** The event's `created_at`, Unix ms. */
-  readonly asOfUnixMs: number;
-  readonly nowUnixMs: number;
-  /** When it became known what the time is; undefined while nobody knows. */
-  readonly timeKnownSinceUnixMs: number | undefined;
-}
-
-/** What lies further ahead was written by a clock that was wrong, ms: the noise is far below it. */
-const AHEAD_MS = 60_000;
-
-/** When something was written down, at the latest: before the time was known, if it lies ahead. */
-function atLatest(writtenUnixMs: number, terms: CassettesStatement): number {
-  const { nowUnixMs, timeKnownSinceUnixMs = writtenUnixMs } = terms;
-  return writtenUnixMs > nowUnixMs + AHEAD_MS ? timeKnownSinceUnixMs : writtenUnixMs;
 }
 
 /** How a bay may change from afar, and what it counts in. */
@@ -96,7 +83,7 @@ function applyBay(store: Store, bay: BayStatement, terms: Terms): JsonObject {
   const { position } = bay;
   const held = store.cashUnits.get(position);
   const { countedAtUnixMs } = held ?? {};
-  if (countedAtUnixMs !== undefined && atLatest(countedAtUnixMs, terms) > terms.asOfUnixMs) {
+  if (countedAtUnixMs !== undefined && isWrittenAfter(terms, countedAtUnixMs)) {
     return { position, result: 'ignored', why: 'counted by hand since' };
   }
   const { currency } = terms;
@@ -145,15 +132,14 @@ function applyBay(store: Store, bay: BayStatement, terms: Terms): JsonObject {
 function accuracyOf(store: Store, held: CashUnit | undefined, terms: Terms): Accuracy {
   const wasSure = held === undefined || held.accuracy === 'accurate' || held.accuracy === 'set';
   if (wasSure) return 'set';
-  const { asOfUnixMs } = terms;
   const doubtedAt = doubtedAtUnixMs({ store }, held.position) ?? 0;
-  if (atLatest(doubtedAt, terms) > asOfUnixMs) return held.accuracy;
+  if (isWrittenAfter(terms, doubtedAt)) return held.accuracy;
   const isLaterDoubt = store.obligations
     .list()
     .some(
       ({ kind, createdAtUnixMs }) =>
         (kind === 'dispenseUnknown' || kind === 'restored') &&
-        atLatest(createdAtUnixMs, terms) > asOfUnixMs,
+        isWrittenAfter(terms, createdAtUnixMs),
     );
   return isLaterDoubt ? held.accuracy : 'set';
 }
@@ -177,7 +163,7 @@ function movedSince(
     for (const { atUnixMs, cause, to, count } of page) {
       if (cause === OPERATOR_DOCUMENT || cause === BOOK_SHORT) continue;
       hasHistory = true;
-      if (atLatest(atUnixMs, terms) > terms.asOfUnixMs) sum += to === account ? count : -count;
+      if (isWrittenAfter(terms, atUnixMs)) sum += to === account ? count : -count;
     }
     afterSeq = page.at(-1)?.seq ?? afterSeq;
     if (page.length < PAGE) return { sum, hasHistory };

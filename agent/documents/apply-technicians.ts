@@ -5,12 +5,11 @@ import type { Store } from '#state/store.ts';
 import { nameKey, type Technician } from '#state/technicians.ts';
 import { permission } from '../api/visit-schemas.ts';
 import { endInvite, endTechnician, INVITE_MS } from '../exchange/technicians.ts';
+import { type AsOf, isWrittenAfter } from './as-of.ts';
 
-/** A document with the moment that it is about, and now; Unix ms. */
-export interface TechniciansStatement {
+/** A document with the moment that it is about. */
+export interface TechniciansStatement extends AsOf {
   readonly document: TechniciansDocument;
-  readonly asOfUnixMs: number;
-  readonly nowUnixMs: number;
   /** Of the event, which also makes the ids of its invites. */
   readonly eventId: string;
 }
@@ -30,34 +29,37 @@ export function applyTechnicians(store: Store, statement: TechniciansStatement):
 }
 
 /** Who is meant: a later bearer of a name is another person. */
-function meant(store: Store, who: string, asOfUnixMs: number): Technician | undefined {
+function meant(store: Store, who: string, statement: AsOf): Technician | undefined {
   const found = store.technicians.get(who) ?? store.technicians.byName(who);
-  return found && found.createdAtUnixMs <= asOfUnixMs ? found : undefined;
+  return found && !isWrittenAfter(statement, found.createdAtUnixMs) ? found : undefined;
 }
 
 function shutOut(
   store: Store,
   who: string,
   state: 'revoked' | 'deleted',
-  { asOfUnixMs, nowUnixMs }: TechniciansStatement,
+  statement: TechniciansStatement,
 ): JsonObject {
-  const found = meant(store, who, asOfUnixMs);
-  const ended = found && endTechnician(store, found, state, BY, nowUnixMs);
+  const found = meant(store, who, statement);
+  const ended = found && endTechnician(store, found, state, BY, statement.nowUnixMs);
   const invites = store.technicians
     .invites()
-    .filter((one) => one.state === 'open' && one.createdAtUnixMs <= asOfUnixMs)
+    .filter((one) => one.state === 'open' && !isWrittenAfter(statement, one.createdAtUnixMs))
     .filter(({ id, hash, name }) => id === who || hash === who || nameKey(name) === nameKey(who))
     .filter((invite) => endInvite(store, invite, BY));
   return { who, result: ended ?? 'notFound', wanted: state, invitesEnded: invites.length };
 }
 
 /** A word from before the restore does not know of it. */
-function confirm(store: Store, who: string, { asOfUnixMs }: TechniciansStatement): JsonObject {
-  const found = meant(store, who, asOfUnixMs);
+function confirm(store: Store, who: string, statement: TechniciansStatement): JsonObject {
+  const found = meant(store, who, statement);
   if (!found) return { who, result: 'notFound', wanted: 'confirmed' };
   const isRestoredSince = store.obligations
     .list()
-    .some(({ kind, createdAtUnixMs }) => kind === 'restored' && createdAtUnixMs > asOfUnixMs);
+    .some(
+      ({ kind, createdAtUnixMs }) =>
+        kind === 'restored' && isWrittenAfter(statement, createdAtUnixMs),
+    );
   if (isRestoredSince || !store.technicians.confirm(found.id)) {
     return { who, result: 'unchanged', wanted: 'confirmed' };
   }

@@ -18,13 +18,9 @@ import type { JsonObject } from '#state/json.ts';
 import type { Store } from '#state/store.ts';
 import type { Config } from '../config.ts';
 import type { ReasonBoard } from '../watch/reasons.ts';
-import {
-  applyCassettes,
-  type CassettesStatement,
-  cassettesRefusal,
-  isSameStatement,
-} from './apply-cassettes.ts';
+import { applyCassettes, cassettesRefusal, isSameStatement } from './apply-cassettes.ts';
 import { applyTechnicians } from './apply-technicians.ts';
+import type { AsOf } from './as-of.ts';
 
 /** What the incoming documents need. */
 export interface IncomingOptions {
@@ -50,9 +46,6 @@ type AcceptedCassettes = Accepted & { readonly document: CassettesDocument };
 
 /** Longest reason that is kept, characters; the table's own bound is the same. */
 const REASON_MAX = 2_000;
-
-/** When the operator wrote it, Unix ms. */
-const asOf = ({ created_at: createdAt }: SignedEvent): number => createdAt * 1000;
 
 /** See the head of the file. */
 export class IncomingDocuments {
@@ -100,9 +93,8 @@ export class IncomingDocuments {
   /** Who is shut out is shut out at once, also in the middle of an exchange. */
   #apply({ document, event }: Accepted): JsonObject {
     if (document.type !== 'technicians') return {};
-    const { store, clock } = this.#options;
-    const asOfUnixMs = asOf(event);
-    const statement = { document, asOfUnixMs, nowUnixMs: clock.now(), eventId: event.id };
+    const { store } = this.#options;
+    const statement = { document, ...this.#asOf(event), eventId: event.id };
     return { technicians: applyTechnicians(store, statement) };
   }
 
@@ -121,22 +113,23 @@ export class IncomingDocuments {
     const report = this.#pending;
     if (!report || !this.#options.mayApply()) return;
     const { store, config } = this.#options;
+    const { document, event } = report;
     const last = this.#lastApplied('cassettes');
-    const isRepeated = last?.type === 'cassettes' && isSameStatement(last, report.document);
+    const isRepeated = last?.type === 'cassettes' && isSameStatement(last, document);
     const rules = { currency: config.currency, cassettes: config.cassettes };
     this.#commitApplied(report, () =>
       isRepeated
         ? { republication: true }
-        : { bays: applyCassettes(store, this.#statementOf(report), rules) },
+        : { bays: applyCassettes(store, { document, ...this.#asOf(event) }, rules) },
     );
     this.#pending = undefined;
     this.#options.changed();
   }
 
-  #statementOf({ document, event }: AcceptedCassettes): CassettesStatement {
+  #asOf({ created_at: createdAt }: SignedEvent): AsOf {
     const { clock, timeKnownSince } = this.#options;
     const timeKnownSinceUnixMs = timeKnownSince();
-    return { document, asOfUnixMs: asOf(event), nowUnixMs: clock.now(), timeKnownSinceUnixMs };
+    return { asOfUnixMs: createdAt * 1000, nowUnixMs: clock.now(), timeKnownSinceUnixMs };
   }
 
   #lastApplied(type: IncomingTypeName): IncomingDocument | undefined {

@@ -52,6 +52,21 @@ test('a lost phone is shut out from afar, in the middle of an exchange', async (
   expect(visit.service.records(OWNER, { after: 0, limit: 9 })).toHaveLength(1);
 });
 
+test('who signed up by a clock that was hours fast, before the time was known, is shut out all the same', async () => {
+  visit = await Visit.begin();
+  const { machine } = visit;
+  machine.cutPower();
+  machine.skewMs = 6 * 3_600_000;
+  await machine.clock.advance(5_000);
+  await machine.powerOn();
+  await visit.join('Eva');
+  machine.skewMs = 0;
+  await machine.until(({ cashIn }) => cashIn.open, 'the time is known');
+  await say({ revoked: ['Eva'] });
+  expect(results()).toEqual(['ended']);
+  expect(states()).toContain('Eva revoked');
+});
+
 test('an invite of which only the hash was told: once, for what is known, for seven days', async () => {
   visit = await Visit.begin();
   const invite = (fields: object = {}) => {
